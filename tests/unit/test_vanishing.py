@@ -1,0 +1,79 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nbnmbt.analysis.vanishing import fit_vanishing
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
+import magnetotransport as mt
+
+T = np.array([2, 4, 6, 8, 12, 14, 16, 18, 20, 22, 23, 24, 25, 26, 28, 30.0])
+
+
+@pytest.mark.parametrize("p", [0.35, 0.5, 0.7, 1.0])
+def test_exact_power_law(p):
+    y = 0.3 * np.clip(1 - T / 24.4, 0, None) ** p
+    found = fit_vanishing(T, y, np.full(T.size, 1e-3), mean_field_powers=())
+    assert found.value == pytest.approx(24.4, abs=0.05)
+    best = max(found.by_law, key=lambda entry: entry["weight"])
+    assert best["power"] == p
+    assert best["amplitude"] == pytest.approx(0.3, rel=0.01)
+    assert found.low < 24.4 < found.high
+
+
+def test_exact_mean_field():
+    y = 0.05 * mt.brillouin_order(T / 24.4) ** 2
+    found = fit_vanishing(T, y, np.full(T.size, 5e-4))
+    assert found.value == pytest.approx(24.4, abs=0.15)
+    best = max(found.by_law, key=lambda entry: entry["weight"])
+    assert (best["law"], best["power"]) == ("mean field", 2.0)
+
+
+def test_interval_covers_over_seeds():
+    _, height = mt.loop_parameters(T)
+    pulls, inside = [], 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        sigma = np.full(T.size, 1e-3)
+        found = fit_vanishing(T, height + sigma * rng.normal(size=T.size), sigma, window=0.3)
+        pulls.append((found.value - 24.4) / found.uncertainty)
+        inside += found.low < 24.4 < found.high
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.5
+    assert inside >= 25
+
+
+def test_exponent_is_a_systematic():
+    y = 0.3 * np.clip(1 - T / 24.4, 0, None) ** 0.5
+    low = fit_vanishing(T, y, np.full(T.size, 0.03), exponents=(0.35,), mean_field_powers=())
+    high = fit_vanishing(T, y, np.full(T.size, 0.03), exponents=(1.0,), mean_field_powers=())
+    assert high.value - low.value > 1
+    free = fit_vanishing(T, y, np.full(T.size, 0.03), mean_field_powers=())
+    assert free.uncertainty > max(low.uncertainty, high.uncertainty) * 0.8
+
+
+def test_noiseless_is_finite():
+    y = 0.3 * np.clip(1 - T / 24.4, 0, None) ** 0.5
+    found = fit_vanishing(T, y, np.full(T.size, 1e-9))
+    assert found.value == pytest.approx(24.4, abs=0.05)
+    assert found.uncertainty > 0
+
+
+@pytest.mark.parametrize(
+    ("y", "word"),
+    [
+        (np.zeros(T.size), "differs from zero"),
+        (np.full(T.size, np.nan), "usable temperatures"),
+        (np.full(T.size, 0.3), "does not vanish"),
+    ],
+)
+def test_no_vanishing_is_said(y, word):
+    found = fit_vanishing(T, y, np.full(T.size, 1e-3), search=(3, 45))
+    assert word in found.reason
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_scraps(n):
+    assert "at least 3" in fit_vanishing(T[:n], T[:n], T[:n]).reason
+    assert fit_vanishing(T, T, T, exponents=(), mean_field_powers=()).reason

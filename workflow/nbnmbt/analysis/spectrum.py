@@ -1,0 +1,486 @@
+"""Stage: spectra at the lowest temperature; peaks, symmetry and range of the sweeps.
+
+``python -m nbnmbt.analysis.spectrum --iv-interface ... --out spectrum.json``. Everything here is
+read off the fits of `nbnmbt.analysis.critical_currents`; nothing is fitted again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import special
+
+from nbnmbt.analysis.curves import open_measured, parse_options, unmeasured_reason
+from nbnmbt.analysis.estimate import (
+    Estimate,
+    definition_of,
+    estimated,
+    undetermined,
+    write_stage,
+)
+from nbnmbt.analysis.kinks import holm
+from nbnmbt.provenance import provenance_of, stage_attributes
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "MEASUREMENTS",
+    "Options",
+    "andreev_peak",
+    "count_peaks",
+    "critical_current",
+    "current_range",
+    "film_critical_current",
+    "main",
+    "order_of_channels",
+    "residual_resistance",
+    "run",
+    "symmetry",
+]
+
+#: Critical-current files of the stage.
+MEASUREMENTS = (
+    "iv_interface",
+    "iv_mnbi2te4",
+    "iv_nbn",
+    "iv_temperature",
+    "iv_out_of_plane",
+    "iv_in_plane",
+)
+
+
+class Options(BaseModel):
+    """Choices of the reading of single spectra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature_K: float = Field(
+        2.0, gt=0, description="Temperature (K) of the spectra that are quoted."
+    )
+    temperature_tolerance_K: float = Field(
+        0.1, gt=0, description="A set-point this close (K) counts as that temperature."
+    )
+    peak_significance: float = Field(
+        5.0,
+        gt=0,
+        description="The zero-bias feature is a peak above this many standard uncertainties.",
+        json_schema_extra={"sweep": [3.0, 5.0, 10.0]},
+    )
+    zero_significance: float = Field(
+        10.0,
+        gt=0,
+        description="R(0) differs from zero above this many standard uncertainties.",
+        json_schema_extra={"sweep": [5.0, 10.0]},
+    )
+    symmetry_margin: float = Field(
+        0.05,
+        gt=0,
+        description="Spectra count as symmetric if the part of V that is even in I stays below this"
+        " fraction of the voltage that the weakest channel develops.",
+        json_schema_extra={"sweep": [0.02, 0.05, 0.1]},
+    )
+
+
+# ------------------------------------------------------------------------------------- one trace
+def _trace(ds: xr.Dataset, options: Options) -> xr.Dataset | None:
+    """Return the sweep nearest the quoted temperature and zero field, or None."""
+    distance = np.abs(ds["T"].values - options.temperature_K)
+    if not distance.size or not distance.min() <= options.temperature_tolerance_K:
+        return None
+    at = {"T": int(np.argmin(distance)), "B": int(np.argmin(np.abs(np.nan_to_num(ds["B"]))))}
+    return ds.isel(at | {"theta": 0})
+
+
+def _channel(
+    func: Any, trace: xr.Dataset | None, k: int, missing: str | None, options: Options
+) -> Estimate:
+    if missing is not None:
+        return undetermined(func, "mA", missing)
+    if trace is None:
+        return undetermined(func, "mA", f"no sweep at {options.temperature_K:g} K")
+    if k not in trace["channel"].values:
+        return undetermined(func, "mA", f"no channel {k} among the fitted ones")
+    channel = trace.sel(channel=k)
+    if not bool(channel["resolved"]):
+        return undetermined(func, "mA", f"channel Ic{k} is not resolved in the sweep")
+    details = {
+        "temperature_K": float(trace["T"]),
+        "noise_temperature_K": float(channel["Tn"]),
+        "resistance_ohm": float(channel["R"]),
+        "width_mA": float(channel["width"]),
+        "chi2_nu": float(trace["chi2_nu"]),
+    }
+    if "Ic_err_calibration" in channel:
+        details["calibration_uncertainty_mA"] = float(channel["Ic_err_calibration"])
+    return estimated(func, float(channel["Ic"]), float(channel["Ic_err"]), "mA", **details)
+
+
+def critical_current(
+    trace: xr.Dataset | None, k: int, missing: str | None = None, options: Options | None = None
+) -> Estimate:
+    """Critical current of an interface channel, from the joint fit of V(I) at both polarities.
+
+    Parameters
+    ----------
+    trace : Dataset or None
+        Fit of one sweep: ``Ic``, ``Ic_err``, ... over ``channel``; None if there is none.
+    k : int
+        Channel, 0 the lowest.
+    missing : str, optional
+        Why there is no fit.
+    options : Options, optional
+        Quoted temperature.
+
+    Returns
+    -------
+    Estimate
+        In mA. The uncertainty leaves out calibration errors, which are among the details.
+    """
+    return _channel(critical_current, trace, k, missing, options or Options())
+
+
+def film_critical_current(
+    trace: xr.Dataset | None, missing: str | None = None, options: Options | None = None
+) -> Estimate:
+    """Critical current of the NbN film by itself, from the fit of V(I) at both polarities.
+
+    Parameters
+    ----------
+    trace, missing, options
+        As in `critical_current`; the film is channel 3.
+
+    Returns
+    -------
+    Estimate
+        In mA.
+    """
+    return _channel(film_critical_current, trace, 3, missing, options or Options())
+
+
+def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
+    """Zero-bias peak of dV/dI: height over the background in standard uncertainties, with the curvature at zero current negative.
+
+    Parameters
+    ----------
+    trace : Dataset
+        ``ar_height``, ``ar_height_err``, ``dVdI0_curvature``, ``dVdI0_curvature_err``.
+    options : Options, optional
+        Significance asked for.
+
+    Returns
+    -------
+    dict
+        ``height`` (R(0)/R_bg - 1), ``significance``, ``curvature`` (ohm/mA^2), ``detected``, ``p``
+        (one-sided, of the less significant of the two).
+    """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
+    options = options or Options()
+    height, error = float(trace["ar_height"]), float(trace["ar_height_err"])
+    curvature, curvature_error = (
+        float(trace["dVdI0_curvature"]),
+        float(trace["dVdI0_curvature_err"]),
+    )
+    out: dict[str, Any] = {
+        "definition": definition_of(andreev_peak),
+        "height": height,
+        "height_uncertainty": error,
+        "curvature_ohm_per_mA2": curvature,
+        "curvature_uncertainty_ohm_per_mA2": curvature_error,
+        "significance": None,
+        "detected": None,
+        "p": None,
+        "reason": None,
+    }
+    # Noise-free data have no error; the smallest positive number then stands for it.
+    z = height / max(error, 1e-300)
+    z_curvature = -curvature / max(curvature_error, 1e-300)
+    if not (math.isfinite(z) and math.isfinite(z_curvature)):
+        return out | {"reason": "the sweep does not determine dV/dI at zero current"}
+    weaker = min(z, z_curvature)
+    return out | {
+        "significance": z,
+        "curvature_significance": z_curvature,
+        "detected": bool(weaker > options.peak_significance),
+        "p": float(special.ndtr(-weaker)),
+    }
+
+
+def count_peaks(trace: xr.Dataset) -> dict[str, Any]:
+    """Number of peaks of dV/dI beside the zero-bias one that show at both current polarities.
+
+    Parameters
+    ----------
+    trace : Dataset
+        ``n_peaks_pos``, ``n_peaks_neg``, ``resolved``.
+
+    Returns
+    -------
+    dict
+        ``both`` (the lesser of the next two: noise has no partner), ``positive``, ``negative``,
+        ``channels`` (resolved by the fit).
+    """
+    positive, negative = float(trace["n_peaks_pos"]), float(trace["n_peaks_neg"])
+    known = math.isfinite(positive) and math.isfinite(negative)
+    return {
+        "definition": definition_of(count_peaks),
+        "both": int(min(positive, negative)) if known else None,
+        "positive": int(positive) if known else None,
+        "negative": int(negative) if known else None,
+        "channels": int(np.sum(trace["resolved"].values > 0)),
+        "reason": None if known else "the sweep gives no dV/dI",
+    }
+
+
+def order_of_channels(currents: Sequence[Estimate]) -> dict[str, Any]:
+    """Order of the critical currents: differences of neighbours over their standard uncertainties, with Holm-corrected one-sided p values.
+
+    Parameters
+    ----------
+    currents : sequence of Estimate
+        Ic0 to Ic3.
+
+    Returns
+    -------
+    dict
+        ``differences_mA``, ``p_holm``, ``ascending`` (all p < 0.01), ``ratio_32`` (Ic3/Ic2) with
+        ``ratio_32_lower`` (95 %).
+    """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
+    out: dict[str, Any] = {
+        "definition": definition_of(order_of_channels),
+        "ascending": None,
+        "ratio_32": None,
+        "ratio_32_lower": None,
+        "reason": None,
+    }
+    absent = [estimate for estimate in currents if estimate.value is None]
+    if absent:
+        return out | {"reason": absent[0].reason}
+    value = np.array([estimate.value for estimate in currents], dtype=float)
+    error = np.array([estimate.uncertainty or 0.0 for estimate in currents])
+    difference = np.diff(value)
+    sigma = np.maximum(np.hypot(error[1:], error[:-1]), 1e-300)
+    p = holm([float(q) for q in special.ndtr(-difference / sigma)])
+    ratio = value[3] / value[2]
+    spread = ratio * math.hypot(error[3] / value[3], error[2] / value[2])
+    return out | {
+        "differences_mA": [float(x) for x in difference],
+        "p_holm": p,
+        "ascending": bool(max(p) < 0.01),
+        "ratio_32": float(ratio),
+        "ratio_32_lower": float(ratio - 1.645 * spread),
+    }
+
+
+def symmetry(ds: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
+    """Part of V that is even in I, after one offset current: its root mean square in the median sweep, as a fraction of the voltage that the weakest channel develops.
+
+    Parameters
+    ----------
+    ds : Dataset
+        ``asymmetry`` (mV) and ``symmetry_chi2`` over T, B, theta; ``Ic``, ``R`` over channel too.
+    options : Options, optional
+        Margin.
+
+    Returns
+    -------
+    dict
+        ``asymmetry_mV`` (median; a single sweep in the film's transition follows the drift of the
+        thermostat instead), ``asymmetry_largest_mV``, ``scale_mV`` (smallest Ic R of a channel at the lowest
+        temperature), ``fraction``, ``margin``, ``chi2_nu_median``.
+    """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
+    options = options or Options()
+    out: dict[str, Any] = {
+        "definition": definition_of(symmetry),
+        "fraction": None,
+        "margin": options.symmetry_margin,
+        "reason": None,
+    }
+    asymmetry = ds["asymmetry"].values.ravel()
+    coldest = ds.isel(T=0, B=0, theta=0)
+    steps = (coldest["Ic"] * coldest["R"]).where(coldest["resolved"] > 0).values
+    steps = steps[np.isfinite(steps)]
+    if not np.isfinite(asymmetry).any() or not steps.size:
+        return out | {"reason": "no sweep with both polarities and a resolved channel"}
+    typical, scale = float(np.nanmedian(asymmetry)), float(np.min(np.abs(steps)))
+    chi2 = ds["symmetry_chi2"].values.ravel()
+    chi2 = chi2[np.isfinite(chi2)]
+    return out | {
+        "asymmetry_mV": typical,
+        "asymmetry_largest_mV": float(np.nanmax(asymmetry)),
+        "scale_mV": scale,
+        "fraction": typical / scale,
+        "chi2_nu_median": float(np.median(chi2)) if chi2.size else None,
+        "n": int(np.isfinite(asymmetry).sum()),
+    }
+
+
+def residual_resistance(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
+    """Resistance V/I at the smallest current, its offset removed, over its standard uncertainty.
+
+    Parameters
+    ----------
+    trace : Dataset
+        ``R0``, ``R0_err`` (ohm).
+    options : Options, optional
+        Significance asked for.
+
+    Returns
+    -------
+    dict
+        ``value``, ``uncertainty`` (ohm), ``significance``, ``finite``.
+    """
+    options = options or Options()
+    value, error = float(trace["R0"]), float(trace["R0_err"])
+    known = math.isfinite(value) and math.isfinite(error)
+    significance = value / max(error, 1e-300) if known else None
+    return {
+        "definition": definition_of(residual_resistance),
+        "value": value if known else None,
+        "uncertainty": error if known else None,
+        "unit": "ohm",
+        "significance": significance,
+        "finite": None if significance is None else bool(significance > options.zero_significance),
+        "reason": None if known else "the sweep gives no resistance at small current",
+    }
+
+
+def current_range(ds: xr.Dataset) -> dict[str, Any]:
+    """Largest current of the sweeps in field, and the largest number of channels resolved in one.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Critical currents with the coordinate ``I`` (mA).
+
+    Returns
+    -------
+    dict
+        ``value`` (mA), ``channels``.
+    """
+    largest = float(np.max(np.abs(ds["I"].values))) if ds["I"].size else math.nan
+    return {
+        "definition": definition_of(current_range),
+        "value": largest if math.isfinite(largest) else None,
+        "uncertainty": 0.0,
+        "unit": "mA",
+        "channels": int((ds["resolved"].values > 0).sum(axis=0).max()),
+        "reason": None if math.isfinite(largest) else "no currents",
+    }
+
+
+# --------------------------------------------------------------------------------------- the stage
+def run(
+    fits: Mapping[str, xr.Dataset | None], options: Options | None = None, *, sample: str = ""
+) -> tuple[dict[str, Estimate], dict[str, dict[str, Any]]]:
+    """Read the quoted spectra and judge peaks, order, symmetry, residual resistance and range.
+
+    Parameters
+    ----------
+    fits : mapping of str to Dataset or None
+        Measurement key (`MEASUREMENTS`) -> critical currents; absent or None: not measured.
+    options : Options, optional
+        Analysis choices.
+    sample : str
+        Unused; every stage takes it.
+
+    Returns
+    -------
+    estimates : dict of str to Estimate
+        ``Ic0_2K`` to ``Ic3_2K``.
+    statistics : dict of str to dict
+        ``andreev_peak``, ``peaks``, ``peaks_mnbi2te4``, ``order``, ``symmetry``,
+        ``residual_resistance``, ``range_out_of_plane``, ``range_in_plane``.
+    """
+    options = options or Options()
+    missing = {name: unmeasured_reason(fits.get(name), name) for name in MEASUREMENTS}
+    traces = {
+        name: None if missing[name] else _trace(fits[name], options)
+        for name in ("iv_interface", "iv_mnbi2te4", "iv_nbn")
+    }
+    estimates = {
+        f"Ic{k}_2K": critical_current(traces["iv_interface"], k, missing["iv_interface"], options)
+        for k in range(3)
+    }
+    estimates["Ic3_2K"] = film_critical_current(traces["iv_nbn"], missing["iv_nbn"], options)
+
+    def judged(func: Any, name: str, *arguments: Any) -> dict[str, Any]:
+        """Apply a judgement to a spectrum, or say why there is none, field by field as a null."""
+        if missing[name] is None and (name not in traces or traces[name] is not None):
+            return func(fits[name] if name not in traces else traces[name], *arguments)
+        reason = missing[name] or f"no sweep at {options.temperature_K:g} K"
+        blank = dict.fromkeys(_FIELDS[func])
+        return {"definition": definition_of(func), **blank, "reason": reason}
+
+    statistics = {
+        "andreev_peak": judged(andreev_peak, "iv_interface", options),
+        "peaks": judged(count_peaks, "iv_interface"),
+        "peaks_mnbi2te4": judged(count_peaks, "iv_mnbi2te4"),
+        "order": order_of_channels([estimates[f"Ic{k}_2K"] for k in range(4)]),
+        "symmetry": judged(symmetry, "iv_temperature", options),
+        "residual_resistance": judged(residual_resistance, "iv_interface", options),
+        "range_out_of_plane": judged(current_range, "iv_out_of_plane"),
+        "range_in_plane": judged(current_range, "iv_in_plane"),
+    }
+    return estimates, statistics
+
+
+#: What each judgement says, so that a missing measurement leaves nulls and not missing fields.
+_FIELDS: dict[Any, tuple[str, ...]] = {
+    andreev_peak: ("height", "height_uncertainty", "significance", "detected", "p"),
+    count_peaks: ("both", "positive", "negative", "channels"),
+    symmetry: ("fraction", "margin", "chi2_nu_median"),
+    residual_resistance: ("value", "uncertainty", "significance", "finite"),
+    current_range: ("value", "channels"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage from the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m nbnmbt.analysis.spectrum",
+        description="Critical currents at the lowest temperature, peaks, symmetry, range.",
+    )
+    for measurement in MEASUREMENTS:
+        parser.add_argument(
+            f"--{measurement.replace('_', '-')}", help=f"critical currents of {measurement} (.nc)"
+        )
+    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
+    parser.add_argument("--out", required=True, help="spectrum.json")
+    args = parser.parse_args(argv)
+    options = parse_options(Options, args.options)
+    fits = {name: open_measured(getattr(args, name)) for name in MEASUREMENTS}
+    estimates, statistics = run(fits, options)
+    sample = next((str(ds.attrs["sample"]) for ds in fits.values() if ds is not None), "")
+    write_stage(
+        args.out,
+        estimates,
+        statistics,
+        attrs=stage_attributes(
+            "spectrum",
+            options.model_dump(mode="json"),
+            [getattr(args, name) for name in MEASUREMENTS],
+            sample=sample,
+            provenance=provenance_of(*fits.values()),
+        ),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
