@@ -1,0 +1,60 @@
+"""claims.yaml: all claims and inconsistencies, true quotes, known numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from nbnmbt.claims import load_claims
+from nbnmbt.numbers import NUMBER_KEYS, STAGE_FILES, tex_name
+from nbnmbt.paths import repo_root
+
+CLAIMS = load_claims(repo_root() / "workflow" / "config" / "claims.yaml")
+
+
+def words(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_every_claim_and_inconsistency_is_there_once():
+    assert [claim.id for claim in CLAIMS.claims] == [f"C{n:02d}" for n in range(1, 36)]
+    assert [item.id for item in CLAIMS.inconsistencies] == [f"I-{n:02d}" for n in range(1, 22)]
+
+
+def test_quotes_occur_in_the_paper():
+    path = os.environ.get("NBNMBT_PAPER_TEXT")
+    if not path:
+        pytest.skip("NBNMBT_PAPER_TEXT does not name the paper's text")
+    paper = words(Path(path).read_text(encoding="utf-8"))
+    quotes = [claim.quote for claim in CLAIMS.claims]
+    quotes += [quote for item in CLAIMS.inconsistencies for quote in item.quotes]
+    missing = [quote for quote in quotes if words(quote) not in paper]
+    assert missing == []
+    assert max(len(quote.split()) for quote in quotes) <= 20
+
+
+def test_inconsistencies_name_claims_that_exist():
+    known = {claim.id for claim in CLAIMS.claims}
+    for item in CLAIMS.inconsistencies:
+        assert set(item.claims) <= known, item.id
+
+
+def test_criteria_name_known_stages():
+    for claim in CLAIMS.claims:
+        for criterion in claim.criteria:
+            for name, value in criterion.model_dump().items():
+                if (
+                    name in {"number", "flag", "statistic", "p", "bound", "upper", "count"}
+                    and value
+                ):
+                    assert value.split("/")[0] in STAGE_FILES, (claim.id, value)
+
+
+def test_the_example_manuscript_uses_numbers_that_exist():
+    text = (repo_root() / "docs" / "example.tex").read_text(encoding="utf-8")
+    used = set(re.findall(r"\\(nb[A-Za-z]+)", text))
+    assert used
+    assert used <= {tex_name(key) for key in NUMBER_KEYS}
