@@ -358,3 +358,58 @@ def test_andreev_gap_closes_and_falls_with_field():
     assert model().andreev_gap(2.0) == full.andreev_gap(2.0)
     ratio = model().andreev_resistance(2.0) / 10.0
     assert ratio == pytest.approx(andreev.zero_bias_resistance(2.0, 0.90683, 0.3, 0.6), rel=1e-4)
+
+
+def test_flop_with_hysteresis_splits_the_two_sides_of_a_sweep():
+    device = model(
+        overrides=(
+            ("magnetism.spin_flop_hysteresis", 1.0),
+            ("magnetism.spin_flop_spread", 0.05),
+            ("mnbi2te4.hall_admixture", 0.0),
+        )
+    )
+    B = np.arange(12.0, -12.005, -0.01)
+    R = device.resistance("MnBi2Te4", 2.0, B, -1.0)
+    near = (np.abs(B) > 2) & (np.abs(B) < 4)
+    steps = np.abs(np.gradient(R, B))
+    falling = B[near & (B > 0)][np.argmax(steps[near & (B > 0)])]
+    growing = -B[near & (B < 0)][np.argmax(steps[near & (B < 0)])]
+    lower, upper = device.magnet.spinodals
+    assert falling == pytest.approx(lower, abs=0.03)
+    assert growing == pytest.approx(upper, abs=0.03)
+    # a map of critical currents is taken at growing fields
+    Ic = device.critical_current(0, 2.0, [3.3, 3.6])
+    equilibrium = model(overrides=(("magnetism.spin_flop_spread", 0.05),))
+    assert Ic[0] < equilibrium.critical_current(0, 2.0, 3.3) - 0.05
+    assert Ic[1] == pytest.approx(float(equilibrium.critical_current(0, 2.0, 3.6)), abs=1e-4)
+
+
+@pytest.mark.parametrize("T", [2.0, 7.0])
+def test_phase_slip_channel(T):
+    slip = (
+        ("channels.Ic1.switching", "phase slip"),
+        ("channels.Ic1.excess_fraction", 0.3),
+        ("channels.Ic1.critical_current_spread", 0.01),
+    )
+    device = model(overrides=slip)
+    current = np.linspace(-3, 3, 6001)
+    V = device.voltage("interface", current, T)
+    assert V == pytest.approx(-V[::-1], abs=1e-12)
+    on_map = device.voltage_map("interface", current, [T])[0]
+    assert on_map == pytest.approx(V, abs=2e-4)
+    rest = model(overrides=(*slip, ("channels.Ic1.present", False)))
+    own = V - rest.voltage("interface", current, T)
+    critical = float(device.critical_current(1, T))
+    if critical <= 0:
+        assert own == pytest.approx(current, abs=1e-12)  # ohmic above Tc, R_k = 1 ohm
+        return
+    # far above Ic: V = R (I - beta Ic); below it nothing; dV/dI peaks at Ic, a Gaussian of sigma
+    assert own[-1] == pytest.approx(3 - 0.3 * critical, abs=1e-9)
+    assert own[np.abs(current) < 0.9 * critical] == pytest.approx(0, abs=1e-9)
+    slope = np.gradient(own, current)
+    positive = current > 0
+    peak = current[positive][np.argmax(slope[positive])]
+    assert peak == pytest.approx(critical, rel=0.01)
+    # the resistance of the bridge agrees with the V(I) curve at small currents
+    small = device.voltage("interface", np.array([1e-4]), T)[0] / 1e-4
+    assert float(device.resistance("interface", T, 0.0)) == pytest.approx(small, rel=1e-5)

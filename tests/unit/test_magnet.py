@@ -343,3 +343,45 @@ def test_squared_magnetisation_of_sharp_and_spread_flop():
 def test_squared_magnetisation_is_a_fraction(T, B):
     value = float(mg.magnetisation_squared(T, B, MBT, flop_spread=0.15))
     assert 0 <= value <= 1 + 1e-12
+
+
+# --- a sweep that overruns the flop -------------------------------------------------------------
+
+
+def test_switching_fields_lie_between_the_spinodals():
+    lower, upper = MBT.spinodals
+    assert (lower, upper) == pytest.approx((2.6504, 3.3958), abs=1e-4)
+    both = np.array([True, False])
+    assert mg.switching_field(MBT, both, 0.0) == pytest.approx([3.0, 3.0])
+    assert mg.switching_field(MBT, both, 1.0) == pytest.approx([upper, lower])
+    half = mg.switching_field(MBT, both, 0.5)
+    assert half == pytest.approx([(3 + upper) / 2, (3 + lower) / 2])
+    with pytest.raises(ValueError, match="hysteresis must be between 0 and 1, found 1.5"):
+        mg.switching_field(MBT, True, 1.5)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_growing_field_keeps_the_collinear_surface_up_to_the_spinodal(spread):
+    where = {"xi": 5.0, "flop_spread": spread}
+    B = np.array([2.0, 3.3, 3.9, 6.0, 9.0])
+    equilibrium = mg.surface_average(B, MBT, "out-of-plane", **where)
+    up = mg.surface_average(B, MBT, "out-of-plane", hysteresis=1.0, **where)
+    down = mg.surface_average(
+        B, MBT, "out-of-plane", hysteresis=1.0, growing=False, **where
+    )
+    assert equilibrium[1] < 0.5 < 0.8 < up[1]
+    assert up[[0, 2, 3, 4]] == pytest.approx(equilibrium[[0, 2, 3, 4]], abs=1e-6)
+    assert np.array_equal(down, equilibrium)
+
+
+def test_squared_magnetisation_depends_on_the_direction_between_the_spinodals_only():
+    B = np.array([1.0, 2.8, 3.2, 5.0, 9.0])
+    arguments = {"flop_spread": 0.03, "hysteresis": 1.0}
+    up = mg.magnetisation_squared(2.0, B, MBT, growing=True, **arguments)
+    down = mg.magnetisation_squared(2.0, B, MBT, growing=False, **arguments)
+    assert up[1:3] == pytest.approx(0.0, abs=1e-6)
+    # the canted state keeps m_z = B/B_s where it is metastable
+    assert down[1:3] == pytest.approx((B[1:3] / 8.0) ** 2, rel=1e-3)
+    assert down[[0, 3, 4]] == pytest.approx(up[[0, 3, 4]], abs=1e-9)
+    with pytest.raises(ValueError, match="needs flop_spread"):
+        mg.magnetisation_squared(2.0, B, MBT, hysteresis=1.0)

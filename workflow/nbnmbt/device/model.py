@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from nbnmbt.device.parameters import CHANNELS, DeviceParameters
+from nbnmbt.device.parameters import CHANNELS, Channel, DeviceParameters
 from nbnmbt.physics import (
     andreev,
     bcs,
@@ -96,6 +96,8 @@ class Model:
             "xi": magnetism.proximity_depth,
             "flop_spread": magnetism.spin_flop_spread,
             "layers": magnetism.layers,
+            # critical currents are mapped at set-points that are reached with growing field
+            "hysteresis": magnetism.spin_flop_hysteresis,
         }
         m2 = magnet.order_parameter(T, magnetism.neel_temperature) ** 2
         if magnetism.coupling == "uniaxial":
@@ -317,13 +319,17 @@ class Model:
 
     # --- resistances ---------------------------------------------------------------------------
 
-    def mnbi2te4_resistance(self, T: ArrayLike, B: ArrayLike = 0.0) -> Array:
+    def mnbi2te4_resistance(
+        self, T: ArrayLike, B: ArrayLike = 0.0, direction: ArrayLike = 1.0
+    ) -> Array:
         """Resistance of the flake in a perpendicular field, ohm, with the odd contact admixture.
 
         Parameters
         ----------
         T, B : array_like
             K and T, broadcast.
+        direction : array_like
+            Sign of dB/dt; matters for a spin flop with hysteresis only.
         """
         flake = self.device.mnbi2te4
         T, B = np.broadcast_arrays(np.asarray(T, dtype=float), np.asarray(B, dtype=float))
@@ -347,6 +353,8 @@ class Model:
                 self.magnet,
                 flop_spread=magnetism.spin_flop_spread,
                 layers=magnetism.layers,
+                hysteresis=magnetism.spin_flop_hysteresis,
+                growing=B * np.asarray(direction, dtype=float) >= 0,
             )
             even = resistance.mnbi2te4_magnetoresistance(
                 B,
@@ -416,13 +424,17 @@ class Model:
             Sign of dB/dt.
         """
         T, B = np.broadcast_arrays(np.asarray(T, dtype=float), np.asarray(B, dtype=float))
-        total = self.mnbi2te4_resistance(T, B) + self.andreev_resistance(T, B)
+        total = self.mnbi2te4_resistance(T, B, direction) + self.andreev_resistance(T, B)
         noise = self.noise_temperature(B)
         for k in range(3):
             if self.present(k):
                 channel = getattr(self.device.channels, CHANNELS[k])
-                gamma = rsj.gamma(self.critical_current(k, T, B), noise)
-                total = total + channel.resistance * resistance.phase_slip_ratio(gamma)
+                critical = self.critical_current(k, T, B)
+                if channel.switching == "phase slip":
+                    ratio = np.where(critical > 0, 0.0, 1.0)
+                else:
+                    ratio = resistance.phase_slip_ratio(rsj.gamma(critical, noise))
+                total = total + channel.resistance * ratio
         if self.present(3):
             total = total + self.nbn_resistance(T, B)
         return total + self.loop(T, B, direction)
@@ -477,12 +489,12 @@ class Model:
         T, B : array_like
             K and T (perpendicular), broadcast.
         direction : array_like
-            Sign of dB/dt; matters for the interface only.
+            Sign of dB/dt.
         """
         if configuration == "interface":
             return self.interface_resistance(T, B, direction)
         if configuration == "MnBi2Te4":
-            return self.mnbi2te4_resistance(T, B)
+            return self.mnbi2te4_resistance(T, B, direction)
         if configuration == "NbN":
             return self.nbn_resistance(T, B)
         raise ValueError(
@@ -503,6 +515,7 @@ class Model:
         """Voltage of one sweep, mV, without self-heating.
 
         V = R_s I + sum_k R_k Ic_k v(I/Ic_k, gamma_k) + V_AR(I); channels above their Tc are ohmic.
+        A phase-slip channel contributes R_k (I - beta Ic_k) above its Ic instead.
 
         Parameters
         ----------
@@ -578,15 +591,26 @@ class Model:
                 "P": self.device.andreev.polarisation,
                 "R_N": self.device.andreev.resistance,
             }
-        Ic = [self.critical_current(k, T, B, orientation, theta) for k in channels]
-        R = [self._normal_resistance(k, T, B, orientation, Ic[j]) for j, k in enumerate(channels)]
+        current = np.asarray(current, dtype=float)
+        steps = np.zeros((T.size, current.size))
+        Ic, R = [], []
+        for k in channels:
+            channel = getattr(self.device.channels, CHANNELS[k])
+            critical = np.maximum(self.critical_current(k, T, B, orientation, theta), 0.0)
+            normal = self._normal_resistance(k, T, B, orientation, critical)
+            if channel.switching == "phase slip":
+                on = critical > 0
+                steps[on] += self._phase_slip(channel, current, critical[on][:, None])
+                normal, critical = np.where(on, 0.0, normal), np.zeros_like(critical)
+            Ic.append(critical)
+            R.append(normal)
         if not channels:
             Ic, R = [np.zeros_like(T)], [np.zeros_like(T)]
-        return junction.voltage(
-            np.asarray(current, dtype=float)[None, :],
+        return steps + junction.voltage(
+            current[None, :],
             V0=0.0,
             R_s=series,
-            Ic=np.maximum(np.array(Ic), 0.0)[:, :, None],
+            Ic=np.array(Ic)[:, :, None],
             R=np.array(R)[:, :, None],
             Tn=float(self.noise_temperature(B, orientation, theta)),
             andreev=contact,
@@ -629,6 +653,10 @@ class Model:
             film = self.film_ratio(nodes, B if orientation == "out-of-plane" else 0.0)
             normal = np.where(critical > 0, normal, normal * weight(film))
         out = normal * current
+        if channel.switching == "phase slip":
+            on = critical > 0
+            out[on] = self._phase_slip(channel, current[on], critical[on])
+            return out
         # gamma below 1e-3 is ohmic to 1e-6; far below Ic the phase does not slip at all
         gamma = rsj.gamma(critical, noise)
         on = gamma > 1e-3
@@ -640,6 +668,16 @@ class Model:
             v = rsj.voltage(i[on], gamma[on])
             out[on] = channel.resistance * critical[on] * v
         return out
+
+    @staticmethod
+    def _phase_slip(channel: Channel, current: Array, critical: Array) -> Array:
+        return junction.phase_slip_voltage(
+            current,
+            critical,
+            channel.resistance,
+            channel.excess_fraction,
+            channel.critical_current_spread * critical,
+        )
 
     def _andreev_voltage(self, current, T, nodes, weight, B, orientation, theta) -> Array:
         contact = self.device.andreev

@@ -128,6 +128,8 @@ class Magnetism:
     """B_sat at T = 0, field along c."""
     spin_flop_spread: float = quantity("T", ge=0, le=1)
     """Standard deviation of B_flop (domains, thickness)."""
+    spin_flop_hysteresis: float = quantity("1", ge=0, le=1)
+    """How far a sweep overruns B_flop: 0 thermodynamic, 1 switching at the spinodals."""
     interlayer: str = choice("antiferromagnetic", "ferromagnetic")
     """Sign of the exchange between septuple layers."""
     layers: int | None = layers()
@@ -172,6 +174,12 @@ class Channel:
         "long-sns",
     )
     """Usadel depairing, or (controls) another law in t = T/Tc."""
+    switching: str = choice("thermal RSJ", "phase slip")
+    """Rounded by thermal phase diffusion, or a phase-slip (hot-spot) step with a spread of Ic."""
+    excess_fraction: float = quantity("1", ge=0, le=1)
+    """beta of a phase-slip step: V = R (I - beta Ic) above Ic."""
+    critical_current_spread: float = quantity("1", gt=0, le=0.2)
+    """Standard deviation of Ic over Ic; of a phase-slip step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -873,6 +881,14 @@ def _check_together(device: DeviceParameters, path: Path) -> None:
                 found=f"{getattr(magnetism, name):g} T",
                 expected=f"< {magnetism.saturation_field:g} T",
             )
+    if magnetism.spin_flop_hysteresis > 0 and magnetism.spin_flop_spread == 0:
+        raise _wrong(
+            "a flop with hysteresis needs a spread of flop fields",
+            file=path,
+            key="magnetism.spin_flop_spread",
+            found="0 T",
+            expected="> 0 T",
+        )
     instruments = device.instruments
     lengths = {
         name: len(getattr(instruments, name))

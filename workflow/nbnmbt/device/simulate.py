@@ -527,7 +527,7 @@ def _step(model: Model, k: int) -> float | None:
     channel = getattr(model.device.channels, CHANNELS[k])
     if channel.exchange_pair_breaking == 0 or model.interface_magnet.ferromagnetic:
         return None
-    T, flop = model.device.grids.iv_temperature, magnetism.interface_spin_flop_field
+    T, flop = model.device.grids.iv_temperature, _kink_field(model)
     # beyond the tenths of a tesla over which the surface follows the bulk, before saturation
     top = min(flop + 4.0, flop + 0.8 * (magnetism.saturation_field - flop))
     B = np.linspace(flop + min(1.0, 0.25 * (top - flop)), top, 81)
@@ -535,10 +535,19 @@ def _step(model: Model, k: int) -> float | None:
     return float(canted - model.critical_current(k, T, flop, collinear=True))
 
 
+def _kink_field(model: Model) -> float:
+    """Mean field, T, at which the interface flops in a map at growing fields."""
+    magnetism = model.device.magnetism
+    share = magnetism.spin_flop_hysteresis
+    if share == 0:
+        return magnetism.interface_spin_flop_field
+    return float(magnet.switching_field(model.interface_magnet, True, share))
+
+
 def _rise(model: Model, k: int) -> float:
     """Local maximum minus the local minimum before it near the spin flop, mA; 0 if none."""
     magnetism = model.device.magnetism
-    flop, spread = magnetism.interface_spin_flop_field, max(magnetism.spin_flop_spread, 0.02)
+    flop, spread = _kink_field(model), max(magnetism.spin_flop_spread, 0.02)
     B = np.linspace(flop - 4 * spread, flop + 6 * spread, 801)
     Ic = model.critical_current(k, model.device.grids.iv_temperature, B)
     rising = np.flatnonzero(np.diff(Ic) > 0)
@@ -567,6 +576,11 @@ def _numbers(
     # a thin flake has several surface-driven steps instead of one spin flop
     bulk = flake and not model.magnet.ferromagnetic and magnetism.layers is None
     flop = float(magnet.spin_flop_field(device.grids.mr_temperature, model.magnet))
+    if bulk:  # the two sides of one R(B) sweep meet the flop in opposite directions: their mean
+        both = magnet.switching_field(
+            model.magnet, np.array([True, False]), magnetism.spin_flop_hysteresis
+        )
+        flop *= float(np.mean(both)) / model.magnet.spin_flop_field
     top = float(magnet.saturation_field(device.grids.mr_temperature, model.magnet))
     for name in ("interface", "mnbi2te4"):
         put(f"B_flop_{name}", flop if bulk else None, f"mr_{name}")
@@ -586,7 +600,7 @@ def _numbers(
         seen = seen and magnetism.layers is None
         put(
             f"B_kink_Ic{k}",
-            magnetism.interface_spin_flop_field if seen else None,
+            _kink_field(model) if seen else None,
             "iv_out_of_plane",
         )
         put(f"jump_Ic{k}", jump if seen else None, "iv_out_of_plane")

@@ -469,6 +469,34 @@ def _spin_flop_curve(magnet: Magnet):
     return PchipInterpolator(nodes, values, extrapolate=False)
 
 
+def switching_field(magnet: Magnet, growing: ArrayLike, hysteresis: float) -> Array:
+    """T = 0 field at which the flop happens in a sweep of that direction, T.
+
+    The collinear and the canted state are both locally stable between the spinodals of
+    `Magnet.spinodals`; a sweep may stay in the state it comes from up to a share ``hysteresis`` of
+    the way from the thermodynamic field to the spinodal ahead.
+
+    Parameters
+    ----------
+    magnet : Magnet
+        Antiferromagnetic constants.
+    growing : array_like of bool
+        Whether abs(B) grows.
+    hysteresis : float
+        0 (thermodynamic) to 1 (switching at the spinodals).
+
+    Raises
+    ------
+    ValueError
+        If ``hysteresis`` is not between 0 and 1.
+    """
+    if not 0 <= hysteresis <= 1:
+        raise ValueError(f"hysteresis must be between 0 and 1, found {hysteresis!r}")
+    lower, upper = magnet.spinodals
+    ahead = np.where(growing, upper, lower)
+    return magnet.spin_flop_field + hysteresis * (ahead - magnet.spin_flop_field)
+
+
 def saturation_field(
     T: ArrayLike, magnet: Magnet, orientation: Orientation = "out-of-plane"
 ) -> Array:
@@ -606,9 +634,13 @@ def _contract(phi: Array, xi: float, quantity: str) -> Array:
 
 @lru_cache(maxsize=64)
 def _surface_curve(
-    magnet: Magnet, orientation: str, xi: float, flop_spread: float, layers: int, quantity: str
+    magnet: Magnet, orientation: str, xi: float, flop_spread: float, quantity: str, overrun: float
 ):
-    """Interpolator of the T = 0 proximity average against abs(B); constant beyond its last node."""
+    """Interpolator of the T = 0 proximity average against abs(B); constant beyond its last node.
+
+    Every domain stays collinear up to ``overrun``, T, beyond its spin flop.
+    """
+    layers = SEMI_INFINITE_LAYERS
     if orientation == "in-plane":
         fields, phi = _in_plane_chain(magnet.anisotropy_field, magnet.exchange_field, layers, 241)
         # even and smooth at B = 0: a spline in B^2 keeps r strictly decreasing from the first step
@@ -622,7 +654,10 @@ def _surface_curve(
         curve = PchipInterpolator(np.concatenate([[0.0], u]), values)
         grid = np.concatenate([[0.0], b_sf + np.concatenate([[0.0], u]) * (b_s - b_sf)])
         values = np.concatenate([[collinear], curve((grid[1:] - b_sf) / (b_s - b_sf))])
-        return b_s, PchipInterpolator(grid, values), False
+        sharp = PchipInterpolator(grid, values)
+        if overrun == 0:
+            return b_s, sharp, False
+        return b_s, lambda B: np.where(b_sf + overrun > B, collinear, sharp(B)), False
     # A distribution of flop fields at a common saturation field (domains with unequal B_K). At
     # fixed u = (B-B_sf)/(B_s-B_sf) the profile varies slowly with B_sf, so a few exact chains
     # are enough and the dense Gaussian average is taken over their interpolation.
@@ -643,6 +678,8 @@ def _surface_curve(
     for deviate, weight in zip(deviates, weights, strict=True):
         flop = b_sf + flop_spread * deviate
         x = np.clip((grid - flop) / (b_s - flop), 0.0, 1.0)
+        if overrun > 0:
+            x[grid < flop + overrun] = 0.0
         profile = across(np.clip(flop, anchors[0], anchors[-1]))
         mean += weight * PchipInterpolator(uu, profile)(x)
     return b_s, PchipInterpolator(grid, mean), False
@@ -661,6 +698,8 @@ def surface_average(
     quantity: Literal["m_z2", "h2"] = "m_z2",
     flop_spread: float = 0.0,
     layers: int | None = None,
+    hysteresis: float = 0.0,
+    growing: ArrayLike = True,
 ) -> Array:
     r"""Proximity average over the layer moments below the superconductor, at T = 0.
 
@@ -685,6 +724,12 @@ def surface_average(
         Standard deviation of a Gaussian distribution of spin-flop fields, T.
     layers : int, optional
         Septuple layers of a thin flake; default a thick flake (open surface, bulk below it).
+    hysteresis : float
+        How far a growing field along c overruns the flop, see `switching_field`. A falling one
+        follows equilibrium: the collinear surface grows into the canted bulk as a wall, without a
+        barrier. A thin flake's surface steps are taken in equilibrium.
+    growing : array_like of bool
+        Whether abs(B) grows, broadcast against ``B``; matters with ``hysteresis`` only.
 
     Returns
     -------
@@ -701,11 +746,20 @@ def surface_average(
         return state.m_z2 if quantity == "m_z2" else np.ones(size.shape)
     if layers is not None:
         return _flake_curve(magnet, orientation, layers, flop_spread, float(xi), quantity)(size)
-    top, curve, squared = _surface_curve(
-        magnet, orientation, float(xi), float(flop_spread), SEMI_INFINITE_LAYERS, quantity
-    )
-    inside = np.minimum(size, top)
-    return np.clip(curve(inside**2 if squared else inside), 0.0, 1.0)
+    overrun = 0.0
+    if hysteresis > 0 and orientation == "out-of-plane":
+        overrun = float(switching_field(magnet, True, hysteresis)) - magnet.spin_flop_field
+
+    def average(overrun: float) -> Array:
+        top, curve, squared = _surface_curve(
+            magnet, orientation, float(xi), float(flop_spread), quantity, overrun
+        )
+        inside = np.minimum(size, top)
+        return np.clip(curve(inside**2 if squared else inside), 0.0, 1.0)
+
+    if overrun == 0:
+        return average(0.0)
+    return np.where(growing, average(overrun), average(0.0))
 
 
 def surface_profile(
@@ -906,6 +960,8 @@ def magnetisation_squared(
     *,
     flop_spread: float = 0.0,
     layers: int | None = None,
+    hysteresis: float = 0.0,
+    growing: ArrayLike = True,
 ) -> Array:
     """Mean square (M/M_s)^2 that enters the magnetoresistance, field along c.
 
@@ -923,12 +979,24 @@ def magnetisation_squared(
         T.
     layers : int, optional
         Thin flake instead of bulk (then at T = 0 with amplitude m(T)).
+    hysteresis : float
+        How far a sweep overruns the flop, see `switching_field`; the overrun keeps its proportion
+        to B_flop(T). Needs a ``flop_spread``.
+    growing : array_like of bool
+        Whether abs(B) grows, broadcast against ``B``.
+
+    Raises
+    ------
+    ValueError
+        If there is hysteresis without a spread of flop fields.
     """
     tt, field = np.broadcast_arrays(np.asarray(T, dtype=float), np.asarray(B, dtype=float))
     size = np.abs(field)
     if layers is not None and not magnet.ferromagnetic:
         m = order_parameter(tt, magnet.ordering_temperature, spin=magnet.spin)
         return (m * flake_magnetisation(size, magnet, layers, flop_spread=flop_spread)) ** 2
+    if hysteresis > 0 and flop_spread == 0 and not magnet.ferromagnetic:
+        raise ValueError("hysteresis of the flop needs flop_spread > 0")
     if magnet.ferromagnetic or flop_spread == 0:
         return mean_field(tt, size, magnet).M ** 2
     one = np.ones(size.shape)
@@ -936,8 +1004,11 @@ def magnetisation_squared(
     a1, a2, _ = _collinear(magnet, tt, size, (m0, -m0))
     u1, u2, f_up = _collinear(magnet, tt, size, (one, one))
     _, m_z, f_sf = _canted(magnet, tt, size)
+    # below B_flop the canted state is metastable: it is there for a sweep that comes down
     flopped = np.where(f_sf <= f_up, m_z, 0.5 * (u1 + u2))
     flop = _spin_flop_curve(magnet)(tt)
+    overrun = switching_field(magnet, growing, hysteresis) / magnet.spin_flop_field
+    flop = flop * overrun
     # without a canted phase the collinear state turns smoothly into the aligned one
     fraction = np.where(
         np.isnan(flop), 1.0 * (a1 * a2 >= 0), ndtr((size - np.nan_to_num(flop)) / flop_spread)
