@@ -32,7 +32,7 @@ _built: list[Path] = []
 def _build() -> Path:
     folder = ROOT / "results" / "surrogate"
     if not _built:
-        command = [sys.executable, "-m", "snakemake", "--config", "sample=surrogate"]
+        command = [sys.executable, "-m", "snakemake", "--cores", "all"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(
