@@ -50,8 +50,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the notebooks last: they are slow, and say little when a unit test has failed."""
+    """Put the notebooks last, and say which tests share a worker when several run (``-n``).
+
+    Notebooks are slow, and say little when a unit test has failed. What shares a built sample stays
+    together, so that each is built once.
+    """
     items.sort(key=_is_notebook_cell)
+    for item in items:
+        path = item.path.relative_to(ROOT)
+        if _is_notebook_cell(item) or path.parts[1] == "browser" or path.name in _USE_SURROGATE:
+            group = "surrogate"
+        elif path.parts[1] == "workflow":
+            group = "smoke"
+        else:
+            group = str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+#: Files outside the notebooks and tests/browser whose tests look at the default sample.
+_USE_SURROGATE = ("test_figures_regression.py",)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

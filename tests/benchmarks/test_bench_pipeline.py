@@ -24,7 +24,7 @@ PARTS = (
 )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")  # before the fixtures of the module that build
 def _only_when_asked(request):
     if not request.config.getoption("benchmark_only"):
         pytest.skip("takes minutes: make benchmarks runs it")
