@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import report_sample
+from browsing import by, wait, window
 
 LIGHT, DARK = "light", "dark"
 
 
-def by(driver, selector):
-    from selenium.webdriver.common.by import By
-
-    return driver.find_elements(By.CSS_SELECTOR, selector)
-
-
-def wait(driver, condition, seconds=15):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(driver, seconds, poll_frequency=0.1).until(lambda _: condition())
-
-
 def see(driver, report: Path, page: str, *, width=1400, height=1000, theme=LIGHT) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
+    window(driver, width, height)
     driver.execute_cdp_cmd(
         "Emulation.setEmulatedMedia",
         {"features": [{"name": "prefers-color-scheme", "value": theme}]},
@@ -176,11 +161,16 @@ def test_moving_over_a_map_draws_the_cut(driver, report):
     np.testing.assert_allclose(cut, measured.sel(T=2.0), rtol=1e-3)
     assert first.startswith("T = 2 K: Ic0 = ")
     wait(driver, lambda: place.size["height"] > 500)
-    time.sleep(0.3)
     top = -place.size["height"] // 2
-    ActionChains(driver).move_to_element_with_offset(place, 0, top + 150).perform()
-    ActionChains(driver).move_to_element_with_offset(place, 2, top + 152).perform()
-    wait(driver, lambda: readout.text != first)
+
+    def hovered() -> bool:
+        # a map that is still being laid out does not feel the cursor yet: move until it does
+        for step in (0, 2):
+            moves = ActionChains(driver, duration=50)
+            moves.move_to_element_with_offset(place, step, top + 150 + step).perform()
+        return readout.text != first
+
+    wait(driver, hovered)
     kelvin = float(re.match(r"T = ([\d.]+) K", readout.text)[1])
     assert 5 < kelvin < 12, "the cut is not where the cursor is"
     nearest = measured.sel(T=kelvin, method="nearest")
