@@ -39,6 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, psi
 
 from nbnmbt.physics.constants import K_B_meV
+from nbnmbt.physics.lagrange import lagrange_weights
 
 Array = NDArray[np.float64]
 
@@ -461,13 +462,7 @@ def _theta_weights(theta: Array) -> tuple[NDArray[np.intp], Array]:
     per_theta = (_N_THETA - 1) / _THETA_MAX
     x = theta * per_theta
     start = np.clip(x.astype(np.intp) - _STENCIL // 2 + 1, 0, _N_THETA - _STENCIL)
-    distance = (x - start)[:, np.newaxis] - np.arange(_STENCIL)
-    value, slope = np.ones((theta.size, _STENCIL)), np.zeros((theta.size, _STENCIL))
-    for k in range(_STENCIL):
-        for other in range(_STENCIL):
-            if other != k:
-                slope[:, k] = (slope[:, k] * distance[:, other] + value[:, k]) / (k - other)
-                value[:, k] *= distance[:, other] / (k - other)
+    value, slope = lagrange_weights(x - start, _STENCIL)
     return start, np.stack([value, slope * per_theta], axis=1)
 
 

@@ -35,6 +35,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import elementwise
 
 from nbnmbt.physics.constants import HBAR, K_B, E
+from nbnmbt.physics.lagrange import lagrange_weights
 
 Array = NDArray[np.float64]
 
@@ -333,14 +334,7 @@ def _row_weights(g: Array) -> tuple[NDArray[np.intp], Array]:
     first, last = _xi(_GAMMA_TABLE)
     x = (_xi(g) - first) / (last - first) * (_N_ROW - 1)
     start = np.clip(x.astype(np.intp) - _STENCIL // 2 + 1, 0, _N_ROW - _STENCIL)
-    distance = (x - start)[:, np.newaxis] - np.arange(_STENCIL)
-    value, slope = np.ones((g.size, _STENCIL)), np.zeros((g.size, _STENCIL))
-    for k in range(_STENCIL):
-        # Lagrange polynomial of node k and its derivative, both by the product rule
-        for other in range(_STENCIL):
-            if other != k:
-                slope[:, k] = (slope[:, k] * distance[:, other] + value[:, k]) / (k - other)
-                value[:, k] *= distance[:, other] / (k - other)
+    value, slope = lagrange_weights(x - start, _STENCIL)
     root = np.cbrt(g)
     xi_log = -5.0 / (3.0 * (root + 5.0))
     sharp = _sharpness(g)
