@@ -54,6 +54,16 @@ def test_offset_moves_both_sides_and_odd_admixture_does_not_matter():
     half = symmetry["flop"]["half_difference"]
     assert half == pytest.approx(0.02, abs=4 * symmetry["flop"]["half_difference_err"])
     assert abs(symmetry["z"]) < 4  # one offset explains both features
+    for which in ("flop", "saturation"):
+        found = mr.field_asymmetry(symmetry, which)
+        assert found.value == pytest.approx(0.02, abs=4 * found.uncertainty)
+
+
+def test_unequal_sides_show_as_an_asymmetry():
+    R = 8 * np.where(B > 0, mt.magnetoresistance(B, B_flop=2.8), mt.magnetoresistance(B))
+    found = mr.field_asymmetry(mr.side_symmetry(mr.fit_steps(B, noisy(R, 4), FAST)), "flop")
+    assert found.value == pytest.approx(-0.1, abs=4 * found.uncertainty)
+    assert found.uncertainty < 0.01
 
 
 def test_one_side_alone_suffices():
@@ -62,7 +72,11 @@ def test_one_side_alone_suffices():
     assert fit.sides is None
     found = mr.spin_flop_field(fit)
     assert found.value == pytest.approx(3, abs=4 * found.uncertainty)
-    assert "one field direction" in mr.side_symmetry(fit)["reason"]
+    symmetry = mr.side_symmetry(fit)
+    assert "one field direction" in symmetry["reason"]
+    found = mr.field_asymmetry(symmetry, "flop")
+    assert found.value is None
+    assert found.reason == "the other field direction was not measured"
 
 
 @pytest.mark.parametrize("rho", [0.25, 0.0])
@@ -203,6 +217,7 @@ def test_upper_critical_field_by_whh():
         mr.saturation_field,
         mr.difference_of_fields,
         mr.side_symmetry,
+        mr.field_asymmetry,
         mr.kink_preference,
         mr.critical_field_bound,
         mr.upper_critical_field,

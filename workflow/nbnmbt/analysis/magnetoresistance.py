@@ -34,6 +34,7 @@ __all__ = [
     "StepFit",
     "critical_field_bound",
     "difference_of_fields",
+    "field_asymmetry",
     "fit_steps",
     "kink_preference",
     "saturation_field",
@@ -41,6 +42,9 @@ __all__ = [
     "spin_flop_field",
     "upper_critical_field",
 ]
+
+#: Why two sides cannot be compared.
+ONE_DIRECTION = "only one field direction"
 
 FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -923,7 +927,7 @@ def side_symmetry(fit: StepFit) -> dict[str, Any]:
     out: dict[str, Any] = {"definition": definition_of(side_symmetry), "reason": None, "z": None}
     sides = fit.sides
     if fit.reason or fit.step_reason or not sides:
-        return out | {"reason": fit.reason or fit.step_reason or "only one field direction"}
+        return out | {"reason": fit.reason or fit.step_reason or ONE_DIRECTION}
     halves = []
     for name, value, error, missing in (
         ("flop", "flop", "flop_err", "step_reason"),
@@ -947,6 +951,36 @@ def side_symmetry(fit: StepFit) -> dict[str, Any]:
         # The same field offset must explain both sides of both features.
         out["offset"], out["offset_err"] = fit.offset, fit.offset_err
     return out
+
+
+def field_asymmetry(symmetry: dict[str, Any], which: Literal["flop", "saturation"]) -> Estimate:
+    """Half the difference between the sizes of a characteristic field in the two field directions, each fitted alone.
+
+    Parameters
+    ----------
+    symmetry : dict
+        What `side_symmetry` returns.
+    which : {"flop", "saturation"}
+        The spin flop or the saturation.
+
+    Returns
+    -------
+    Estimate
+        In T; a remanent field of the magnet enters it in full.
+    """  # noqa: E501
+    if symmetry["reason"]:
+        reason = symmetry["reason"]
+        if reason == ONE_DIRECTION:
+            reason = "the other field direction was not measured"
+        return undetermined(field_asymmetry, "T", reason)
+    entry = symmetry[which]
+    if "half_difference" not in entry:
+        missing = " and ".join(
+            {"+": "positive", "-": "negative"}[sign] for sign in "+-" if entry[sign] is None
+        )
+        name = {"flop": "spin flop", "saturation": "saturation"}[which]
+        return undetermined(field_asymmetry, "T", f"no {name} at {missing} fields alone")
+    return estimated(field_asymmetry, entry["half_difference"], entry["half_difference_err"], "T")
 
 
 def difference_of_fields(interface: Estimate, magnet: Estimate) -> Estimate:

@@ -282,6 +282,9 @@ def _fields(
                 ("B_sat", magnetoresistance.saturation_field),
             ):
                 estimates[f"{key}_{name}"] = undetermined(function, "T", reason)
+                estimates[f"{key}_asymmetry_{name}"] = undetermined(
+                    magnetoresistance.field_asymmetry, "T", reason
+                )
             statistics["C05"][name] = {"reason": reason}
             continue
         fit = magnetoresistance.fit_steps(
@@ -289,8 +292,12 @@ def _fields(
         )
         estimates[f"B_flop_{name}"] = magnetoresistance.spin_flop_field(fit)
         estimates[f"B_sat_{name}"] = magnetoresistance.saturation_field(fit)
+        symmetry = magnetoresistance.side_symmetry(fit)
+        for key, which in (("B_flop", "flop"), ("B_sat", "saturation")):
+            asymmetry = magnetoresistance.field_asymmetry(symmetry, which)
+            estimates[f"{key}_asymmetry_{name}"] = asymmetry
         statistics["C05"][name] = {
-            **magnetoresistance.side_symmetry(fit),
+            **symmetry,
             "steps": fit.steps,
             "p_step": fit.p_step,
             "p_bend": fit.p_bend,
