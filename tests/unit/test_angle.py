@@ -352,6 +352,11 @@ def test_a_wrong_orientation_stops_the_numbers():
     assert all(e.value is None for e in estimates.values())
     assert "wrong field orientation" in estimates["A2_width_Ic0_9T"].reason
     assert "wrong field orientation" in statistics["fall_with_field_Ic0"]["reason"]
+    # No claim may rest on a conclusion drawn before the label was found wrong.
+    assert statistics["fall_with_field_Ic0"]["all_fall"] is None
+    assert statistics["angle_invariance_Ic0_9T"]["upper"] is None
+    assert statistics["width_growth_Ic0"]["grows"] is None
+    assert statistics["two_fold_width_Ic0_9T"]["p_holm"] is None
     estimates, _ = angle.run(
         rotation(),
         None,

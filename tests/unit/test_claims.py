@@ -171,6 +171,14 @@ def test_rises(slope, expected):
     assert verdict(criterion, data) == expected
 
 
+def test_a_slope_that_was_not_to_be_had_has_no_sign():
+    criterion = {"test": "rises", "number": "s/k/slope", "uncertainty": "s/k/err"}
+    entry = {"definition": "d", "slope": None, "err": None, "reason": "two fields in the window"}
+    assert verdict(criterion, evidence(statistics={"k": entry})) == "inconclusive"
+    entry |= {"reason": "not measured: no iv_out_of_plane"}
+    assert verdict(criterion, evidence(statistics={"k": entry})) == "not testable"
+
+
 @pytest.mark.parametrize(
     ("bound", "is_open", "expected"),
     [(17, True, "supported"), (12, True, "inconclusive"), (12, False, "not supported")],

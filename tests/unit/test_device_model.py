@@ -187,6 +187,13 @@ def test_planted_anomalies():
     flat = float(model().critical_current(1, 2.0, 9.0, IN))
     np.testing.assert_allclose(two / flat, 1 + 0.03 * np.cos(2 * np.deg2rad(theta)), atol=1e-12)
     np.testing.assert_allclose(one / flat, 1 + 0.03 * np.cos(np.deg2rad(theta)), atol=1e-12)
+    # An anisotropy grows with the field and leaves the fall with field monotonic; what drifts with
+    # the rotator does so at any field.
+    weak = model("N05_anisotropic_Ic").critical_current(1, 2.0, 3.0, IN, 0.0)
+    assert weak / model().critical_current(1, 2.0, 3.0, IN) == pytest.approx(1 + 0.03 / 9)
+    fields = np.linspace(0, 9, 181)
+    for name in ("N05_anisotropic_Ic", "N07_one_fold_drift"):
+        assert np.all(np.diff(model(name).critical_current(0, 2.0, fields, IN)) < 0)
     B = np.array([4.0, 6.0])
     step = model("N11_in_plane_kink").critical_current(1, 2.0, B, IN)
     np.testing.assert_allclose(step / model().critical_current(1, 2.0, B, IN), [1, 1.06], rtol=1e-6)

@@ -21,6 +21,8 @@ def fits(Ic=(0.95, 1.2, 2.1, math.nan), *, measurement="iv_interface", T=(2.0, 4
     values = {
         "Ic": np.broadcast_to(Ic[:, None, None, None], shape),
         "Ic_err": np.full(shape, 1e-4),
+        "Ic_difference": np.full(shape, changes.pop("Ic_difference", 2e-4)),
+        "Ic_difference_err": np.full(shape, 1e-4),
         "width": np.full(shape, 0.1),
         "Tn": np.full(shape, 100.0),
         "R": np.ones(shape),
@@ -81,9 +83,24 @@ def test_the_four_currents_and_their_order():
     assert order["ratio_32_lower"] == pytest.approx(2.761905 * (1 - 1.645 * 5.0647e-5), rel=1e-6)
 
 
-def test_currents_too_close_are_not_called_ordered():
-    _, statistics = run(Ic=(1.2, 1.2001, 2.1, math.nan))
-    assert statistics["order"]["ascending"] is False
+def test_currents_too_close_are_neither_called_ordered_nor_reversed():
+    order = run(Ic=(1.2, 1.2001, 2.1, math.nan))[1]["order"]
+    assert (order["ascending"], order["descends"]) == (False, False)
+    order = run(Ic=(1.2, 1.1, 2.1, math.nan))[1]["order"]
+    assert (order["ascending"], order["descends"]) == (False, True)
+
+
+def test_polarities_are_compared_channel_by_channel():
+    _, statistics = run()
+    entry = statistics["polarity_Ic1"]
+    assert (entry["value"], entry["uncertainty"], entry["unit"]) == (2e-4, 1e-4, "mA")
+    assert entry["z"] == pytest.approx(2)
+    assert statistics["polarity_Ic3"]["value"] == 2e-4
+    one_sided = run(Ic_difference=math.nan)[1]["polarity_Ic0"]
+    assert one_sided["value"] is None
+    assert "one polarity" in one_sided["reason"]
+    lost = run(Ic=(0.95, 1.2, math.nan, math.nan))[1]["polarity_Ic2"]
+    assert "not resolved" in lost["reason"]
 
 
 @pytest.mark.parametrize(

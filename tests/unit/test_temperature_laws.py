@@ -180,6 +180,9 @@ def test_order_and_ratio_by_hand():
     outcome = order_of_channels([(1.0, 0.1), (2.0, 0.1), (1.9, 0.1)])
     assert outcome["ascending"] is False
     assert outcome["z"] == pytest.approx([50**0.5, -(0.5**0.5)])
+    assert outcome["descends"] is False
+    reversed_ = order_of_channels([(1.0, 0.1), (2.0, 0.1), (1.5, 0.1)])
+    assert (reversed_["ascending"], reversed_["descends"]) == (False, True)
     assert order_of_channels([(1.0, 0.1), (2.0, 0.1), (4.0, 0.1)])["ascending"] is True
     assert order_of_channels([(1.0, 0.1), (float("nan"), 0.1)])["ascending"] is None
     ratio = ratio_test((1.0, 0.01), (4.0, 0.0), (6.0, 0.0), (12.0, 0.0))

@@ -698,8 +698,11 @@ def _rises(criterion: Rises, evidence: Evidence) -> Finding:
     estimate = evidence.number(criterion.number)
     error = evidence.number(criterion.uncertainty)
     if estimate.value is None or error.value is None or not math.isfinite(estimate.value):
-        reason = estimate.reason or "the data do not determine it"
-        return _missing(replace(estimate, value=None, reason=reason), criterion.number)
+        node = evidence.statistic(criterion.number.rpartition("/")[0])
+        reason = estimate.reason or _why_missing(node if isinstance(node, Mapping) else {})
+        found = _missing(replace(estimate, value=None, reason=reason), criterion.number)
+        # A slope that was not to be had says nothing about its sign.
+        return found if found.verdict == NOT_TESTABLE else replace(found, verdict=INCONCLUSIVE)
     low = estimate.value - 1.6449 * error.value
     high = estimate.value + 1.6449 * error.value
     verdict = SUPPORTED if low > 0 else NOT_SUPPORTED if high < 0 else INCONCLUSIVE

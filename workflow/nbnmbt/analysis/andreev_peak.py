@@ -444,9 +444,11 @@ def run(
         }
         return {"T_AR": undetermined(vanishing_temperature, "K", missing)}, statistics
     curve = _heights(iv_temperature, options)
+    # A dip at zero bias is no peak: that of the film within its own transition would otherwise
+    # count as a rise of the Andreev peak where it ends.
     entry |= monotone_trend(
         curve.x,
-        curve.y,
+        np.maximum(curve.y, 0.0),
         curve.sigma,
         draws=options.monotone_draws,
         seed_names=(sample, "temperature", "ar_height"),

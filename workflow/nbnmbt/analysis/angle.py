@@ -906,8 +906,10 @@ def run(
         _estimate(estimates, f"A2_position_{_name(key)}", two_fold_of_position, fit, stop)
         width = fits["width"][key]
         _estimate(estimates, f"A2_width_{_name(key)}", two_fold_of_width, width, stop)
-    _width_statistics(statistics, fits["width"], fits["Tn"], options, stop)
-    _position_statistics(statistics, fits["position"], options, stop)
+    _width_statistics(statistics, fits["width"], fits["Tn"], options)
+    _position_statistics(statistics, fits["position"], options)
+    if stop is not None:
+        _withhold(statistics, stop)
     _tilt(statistics, angle, fits["position"], sweeps["out_of_plane"], options)
     _film(statistics, angle_nbn, options)
     return estimates, statistics
@@ -962,7 +964,6 @@ def _position_statistics(
     statistics: dict[str, dict[str, Any]],
     fits: Mapping[tuple[int, float], HarmonicFit],
     options: Options,
-    stop: str | None,
 ) -> None:
     corrected = holm([fit.p_value.get(2, math.nan) for fit in fits.values()])
     for (key, fit), p in zip(fits.items(), corrected, strict=True):
@@ -970,7 +971,7 @@ def _position_statistics(
         entry |= equivalence(fit, margin=options.margin, confidence=options.confidence)
         strict = equivalence(fit, margin=options.strict_margin, confidence=options.confidence)
         entry |= {"strict_margin": options.strict_margin, "strict_verdict": strict["verdict"]}
-        entry["reason"] = stop or fit.reason
+        entry["reason"] = fit.reason
         statistics[f"angle_invariance_{_name(key)}"] = entry
     for k in options.channels:
         known = [(b, fits[k, b]) for b in options.fields_T if fits[k, b].reason is None]
@@ -983,7 +984,6 @@ def _position_statistics(
         entry["fields_T"] = [b for b, _ in known]
         entry["means_mA"] = [fit.mean for _, fit in known]
         entry["uncertainties_mA"] = [fit.mean_uncertainty for _, fit in known]
-        entry["reason"] = stop or entry["reason"]
         statistics[f"fall_with_field_Ic{k}"] = entry
 
 
@@ -1014,7 +1014,6 @@ def _width_statistics(
     widths: Mapping[tuple[int, float], HarmonicFit],
     temperatures: Mapping[tuple[int, float], HarmonicFit],
     options: Options,
-    stop: str | None,
 ) -> None:
     corrected = holm([fit.p_value.get(2, math.nan) for fit in widths.values()])
     for (key, fit), p in zip(widths.items(), corrected, strict=True):
@@ -1022,7 +1021,7 @@ def _width_statistics(
         if fit.reason is None:
             entry |= _two_fold_test(fit)
             entry["detected"] = bool(p < options.significance)
-        entry["reason"] = stop or fit.reason
+        entry["reason"] = fit.reason
         statistics[f"two_fold_width_{_name(key)}"] = entry
     for k in options.channels:
         known = [b for b in options.fields_T if widths[k, b].reason is None]
@@ -1032,9 +1031,9 @@ def _width_statistics(
             amplitudes = [amplitude(widths[k, b])[0] for b in sorted(known)]
             entry["amplitudes_percent"] = amplitudes
             entry["monotone"] = bool(np.all(np.diff(amplitudes) > 0))
-            entry["reason"] = stop
+            entry["reason"] = None
         else:
-            entry["reason"] = stop or f"{len(known)} fields, two are needed"
+            entry["reason"] = f"{len(known)} fields, two are needed"
         statistics[f"two_fold_width_growth_Ic{k}"] = entry
         for name, fits in (("width", widths), ("noise_temperature", temperatures)):
             known = [b for b in options.fields_T if fits[k, b].reason is None]
@@ -1046,8 +1045,22 @@ def _width_statistics(
             )
             entry["means"] = [fits[k, b].mean for b in known]
             entry["uncertainties"] = [fits[k, b].mean_uncertainty for b in known]
-            entry["reason"] = stop or entry["reason"]
             statistics[f"{name}_growth_Ic{k}"] = entry
+
+
+#: What a statistic concludes, as against what it read off the data.
+_JUDGED = (
+    *("p_holm", "detected", "upper", "lower", "verdict", "strict_verdict"),
+    *("all_fall", "grows", "monotone"),
+)
+
+
+def _withhold(statistics: dict[str, dict[str, Any]], reason: str) -> None:
+    """Take back every conclusion about the angle: what was rotated is not what the label says."""
+    for name, entry in statistics.items():
+        if name != "orientation":
+            entry |= dict.fromkeys((key for key in _JUDGED if key in entry), None)
+            entry["reason"] = reason
 
 
 def _tilt(

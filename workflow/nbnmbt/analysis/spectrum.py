@@ -39,6 +39,7 @@ __all__ = [
     "film_critical_current",
     "main",
     "order_of_channels",
+    "polarity_difference",
     "residual_resistance",
     "run",
     "symmetry",
@@ -163,6 +164,40 @@ def film_critical_current(
     return _channel(film_critical_current, trace, 3, missing, options or Options())
 
 
+def polarity_difference(
+    trace: xr.Dataset | None, k: int, missing: str | None = None, options: Options | None = None
+) -> dict[str, Any]:
+    """Critical current at positive less that at negative current, |Ic+| - |Ic-|, from fits to each polarity after one common offset current.
+
+    Parameters
+    ----------
+    trace, k, missing, options
+        As in `critical_current`; with ``Ic_difference`` and ``Ic_difference_err``.
+
+    Returns
+    -------
+    dict
+        ``value``, ``uncertainty`` (mA), ``z``.
+    """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
+    out: dict[str, Any] = {
+        "definition": definition_of(polarity_difference),
+        "value": None,
+        "uncertainty": None,
+        "unit": "mA",
+        "z": None,
+    }
+    options = options or Options()
+    found = _channel(polarity_difference, trace, k, missing, options)
+    if trace is None or found.value is None:
+        return out | {"reason": found.reason}
+    channel = trace.sel(channel=k)
+    value, error = float(channel["Ic_difference"]), float(channel["Ic_difference_err"])
+    if not (math.isfinite(value) and math.isfinite(error)):
+        return out | {"reason": f"not measured: channel Ic{k} shows at one polarity only"}
+    z = value / error if error > 0 else None
+    return out | {"value": value, "uncertainty": error, "z": z, "reason": None}
+
+
 def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
     """Zero-bias peak of dV/dI: height over the background in standard uncertainties, with the curvature at zero current negative.
 
@@ -247,12 +282,13 @@ def order_of_channels(currents: Sequence[Estimate]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``differences_mA``, ``p_holm``, ``ascending`` (all p < 0.01), ``ratio_32`` (Ic3/Ic2) with
-        ``ratio_32_lower`` (95 %).
+        ``differences_mA``, ``p_holm``, ``ascending`` (all p < 0.01), ``descends`` (some difference
+        is negative, p < 0.01), ``ratio_32`` (Ic3/Ic2) with ``ratio_32_lower`` (95 %).
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     out: dict[str, Any] = {
         "definition": definition_of(order_of_channels),
         "ascending": None,
+        "descends": None,
         "ratio_32": None,
         "ratio_32_lower": None,
         "reason": None,
@@ -271,6 +307,7 @@ def order_of_channels(currents: Sequence[Estimate]) -> dict[str, Any]:
         "differences_mA": [float(x) for x in difference],
         "p_holm": p,
         "ascending": bool(max(p) < 0.01),
+        "descends": bool(min(holm([float(q) for q in special.ndtr(difference / sigma)])) < 0.01),
         "ratio_32": float(ratio),
         "ratio_32_lower": float(ratio - 1.645 * spread),
     }
@@ -393,8 +430,9 @@ def run(
     estimates : dict of str to Estimate
         ``Ic0_2K`` to ``Ic3_2K``.
     statistics : dict of str to dict
-        ``andreev_peak``, ``peaks``, ``peaks_mnbi2te4``, ``order``, ``symmetry``,
-        ``residual_resistance``, ``range_out_of_plane``, ``range_in_plane``.
+        ``andreev_peak``, ``peaks``, ``peaks_mnbi2te4``, ``order``, ``polarity_Ic0`` to
+        ``polarity_Ic3``, ``symmetry``, ``residual_resistance``, ``range_out_of_plane``,
+        ``range_in_plane``.
     """
     options = options or Options()
     missing = {name: unmeasured_reason(fits.get(name), name) for name in MEASUREMENTS}
@@ -421,6 +459,10 @@ def run(
         "peaks": judged(count_peaks, "iv_interface"),
         "peaks_mnbi2te4": judged(count_peaks, "iv_mnbi2te4"),
         "order": order_of_channels([estimates[f"Ic{k}_2K"] for k in range(4)]),
+        **{
+            f"polarity_Ic{k}": polarity_difference(traces[name], k, missing[name], options)
+            for k, name in enumerate(["iv_interface"] * 3 + ["iv_nbn"])
+        },
         "symmetry": judged(symmetry, "iv_temperature", options),
         "residual_resistance": judged(residual_resistance, "iv_interface", options),
         "range_out_of_plane": judged(current_range, "iv_out_of_plane"),

@@ -505,10 +505,12 @@ def order_of_channels(
     Returns
     -------
     dict
-        ``differences``, ``z``, ``p_holm``, ``ascending`` and ``reason``.
+        ``differences``, ``z``, ``p_holm``, ``ascending`` (every neighbour is higher), ``descends``
+        (some neighbour is lower, to the same confidence) and ``reason``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     if len(values) < 2 or not all(math.isfinite(v) for v, _ in values):
-        return {"ascending": None, "reason": "not all channels have a value"}
+        reason = "not all channels have a value"
+        return {"ascending": None, "descends": None, "reason": reason}
     value, sigma = np.array(values, dtype=float).T
     difference = np.diff(value)
     z = difference / np.hypot(sigma[1:], sigma[:-1])
@@ -518,6 +520,7 @@ def order_of_channels(
         "z": z,
         "p_holm": p,
         "ascending": bool(np.all(np.asarray(p) < 1 - confidence)),
+        "descends": bool(np.any(np.asarray(holm(stats.norm.cdf(z))) < 1 - confidence)),
         "reason": None,
     }
 

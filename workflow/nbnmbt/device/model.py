@@ -39,8 +39,6 @@ REFERENCE_TEMPERATURE = 2.0
 SURFACE_SHEATH = 1.69
 #: Width over which a planted in-plane step turns on, T.
 _STEP_WIDTH = 0.1
-#: Field from which on a planted angular anomaly is fully there, T.
-_ANOMALY_FIELD = 0.3
 
 
 class Model:
@@ -217,14 +215,16 @@ class Model:
         """Relative change of Ic with in-plane angle and field beyond pair breaking."""
         field = np.abs(np.asarray(B, dtype=float))
         angle = np.deg2rad(np.asarray(theta) - self.device.broadening.current_direction)
+        scaled = (field / self.device.broadening.field_scale) ** 2
         if k == 3:
-            scaled = (field / self.device.broadening.field_scale) ** 2
             return 1 - self.device.nbn.angular_anisotropy * scaled * np.sin(angle) ** 2
         anomalies = self.device.anomalies
-        on = -np.expm1(-((field / _ANOMALY_FIELD) ** 2))
-        harmonic = anomalies.two_fold * np.cos(2 * angle) + anomalies.one_fold * np.cos(angle)
+        # Without field there is no angle: an anisotropy grows with the field, evenly. What turns
+        # with the rotator (its thermometry, say) does so whatever the field.
+        two_fold = anomalies.two_fold * scaled * np.cos(2 * angle)
+        one_fold = anomalies.one_fold * np.cos(angle)
         step = 0.5 * (1 + np.tanh((field - anomalies.in_plane_step_field) / _STEP_WIDTH))
-        return (1 + on * harmonic) * (1 + anomalies.in_plane_step * step)
+        return (1 + two_fold + one_fold) * (1 + anomalies.in_plane_step * step)
 
     def noise_temperature(
         self, B: ArrayLike = 0.0, orientation: Orientation = "out-of-plane", theta: ArrayLike = 0.0

@@ -301,9 +301,9 @@ class Anomalies:
     """What the paper's device should not have; controls plant them."""
 
     two_fold: float = quantity("1", ge=0, lt=0.5)
-    """Relative amplitude of cos 2 theta in Ic0-Ic2."""
+    """Relative amplitude of cos 2 theta in Ic0-Ic2 at `Broadening.field_scale`; goes as B^2."""
     one_fold: float = quantity("1", ge=0, lt=0.5)
-    """Relative amplitude of cos theta in Ic0-Ic2."""
+    """Relative amplitude of cos theta in Ic0-Ic2, at any field."""
     in_plane_step: float = quantity("1", gt=-1, lt=1)
     """Relative step of Ic0-Ic2 in an in-plane field."""
     in_plane_step_field: float = quantity("T", gt=0)

@@ -40,6 +40,9 @@ class Controls(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     default: str
+    undecidable: dict[str, str] = Field(
+        default_factory=dict, description="Claims that no run of the default device can support."
+    )
     grids: str
     runs: int = Field(gt=0)
     controls: dict[str, Control]
@@ -108,12 +111,14 @@ def confusion(controls: Controls, runs: Sequence[Mapping[str, Any]]) -> dict[str
                 agree = found.count(expected)
             elif name in control.fail:
                 expected, agree = "fail", len(found) - supported
-            elif name in control.hold or device == controls.default:
+            elif name in control.hold or (
+                device == controls.default and name not in controls.undecidable
+            ):
                 expected, agree = "hold", supported
             if expected not in (None, "hold", SUPPORTED):
                 false_positives[name][0] += supported
                 false_positives[name][1] += len(found)
-            if device == controls.default:
+            if device == controls.default and name not in controls.undecidable:
                 power[name][0] += supported
                 power[name][1] += len(found)
             claims[name] = {"expected": expected, "found": counts, "as_expected": agree}
