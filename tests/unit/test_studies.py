@@ -70,22 +70,26 @@ CONTROLS = controls.Controls(
     default="surrogate",
     grids="smoke",
     runs=2,
+    undecidable={"C04": "the sweep is too short"},
     controls={"N": controls.Control(change="x", fail=("C01",), hold=("C02",))},
 )
 
 
 def test_confusion_matrix_counts_false_positives_and_power():
     runs = [
-        run("surrogate", C01="supported", C02="supported", C03="supported"),
-        run("surrogate", C01="supported", C02="inconclusive", C03="supported"),
-        run("N", C01="not supported", C02="supported", C03="supported"),
-        run("N", C01="supported", C02="supported", C03="not supported"),
+        run("surrogate", C01="supported", C02="supported", C03="supported", C04="inconclusive"),
+        run("surrogate", C01="supported", C02="inconclusive", C03="supported", C04="supported"),
+        run("N", C01="not supported", C02="supported", C03="supported", C04="supported"),
+        run("N", C01="supported", C02="supported", C03="not supported", C04="supported"),
     ]
     matrix = controls.confusion(CONTROLS, runs)
     assert matrix["claims"]["C01"]["false_positives"]["rate"] == 0.5
     assert matrix["claims"]["C01"]["power"]["rate"] == 1.0
     assert matrix["claims"]["C02"]["power"]["rate"] == 0.5
     assert matrix["claims"]["C03"]["false_positives"]["of"] == 0
+    # Of what no run can decide nothing is asked, and it has no power to speak of.
+    assert matrix["claims"]["C04"]["power"]["of"] == 0
+    assert matrix["devices"]["surrogate"]["claims"]["C04"]["expected"] is None
     assert matrix["devices"]["N"]["claims"]["C03"]["expected"] is None
     assert any(sentence.startswith("N: C01 must fail") for sentence in matrix["disagreements"])
     assert not any("N: C02" in sentence for sentence in matrix["disagreements"])
@@ -103,6 +107,7 @@ def test_every_control_has_its_device_and_names_real_claims():
     devices = {path.stem for path in (repo_root() / "workflow/devices/controls").glob("*.yaml")}
     assert set(loaded.controls) == devices
     known = {claim.id for claim in load_claims(CONFIG / "claims.yaml").claims}
+    assert set(loaded.undecidable) <= known
     for name, control in loaded.controls.items():
         assert {*control.fail, *control.hold, *control.exactly} <= known, name
         assert not set(control.fail) & set(control.hold), name
