@@ -1194,7 +1194,13 @@ def _masked(loops: LoopSet, options: Options) -> NDArray[np.bool_]:
     return (low <= loops.T) & (high >= loops.T)
 
 
-def _vanishing(func: Any, loops: LoopSet, options: Options, coercive: bool) -> Estimate:
+def _vanishing(
+    func: Any,
+    loops: LoopSet,
+    options: Options,
+    coercive: bool,
+    ceiling: tuple[float, float] | None = None,
+) -> Estimate:
     if loops.reason:
         return undetermined(func, "K", loops.reason)
     use = ~_masked(loops, options)
@@ -1217,6 +1223,7 @@ def _vanishing(func: Any, loops: LoopSet, options: Options, coercive: bool) -> E
         search=(0.5 * float(np.nanmin(loops.T)) + 1.0, 1.5 * top),
         window=options.vanish_window,
         law_error=options.vanish_law_error,
+        ceiling=ceiling,
     )
     if found.reason:
         return undetermined(func, "K", found.reason)
@@ -1224,7 +1231,10 @@ def _vanishing(func: Any, loops: LoopSet, options: Options, coercive: bool) -> E
 
 
 def coercive_field_vanishing(loops: LoopSet, options: Options | None = None) -> Estimate:
-    """Temperature at which the coercive field vanishes: average over fits of A(1 - T/T_v)^p with p fixed at each of `vanish_exponents`, and of the mean-field order parameter, weighted by likelihood.
+    """Temperature at which the coercive field vanishes: average over fits of A(1 - T/T_v)^p with p fixed at each of `vanish_exponents`, and of the mean-field order parameter, weighted by likelihood and by the probability that the loops themselves have not vanished before.
+
+    Close to T_N the loops are too small for a coercive field, and from below many laws reach zero
+    far beyond. But there is no coercive field without a loop.
 
     Parameters
     ----------
@@ -1238,7 +1248,10 @@ def coercive_field_vanishing(loops: LoopSet, options: Options | None = None) -> 
     Estimate
         In K; ``details`` hold the 95 % interval (``low``, ``high``) and the result for each law.
     """  # noqa: E501
-    return _vanishing(coercive_field_vanishing, loops, options or Options(), True)
+    options = options or Options()
+    height = loop_height_vanishing(loops, options)
+    ceiling = None if height.value is None else (height.value, height.uncertainty or 0.0)
+    return _vanishing(coercive_field_vanishing, loops, options, True, ceiling)
 
 
 def loop_height_vanishing(loops: LoopSet, options: Options | None = None) -> Estimate:

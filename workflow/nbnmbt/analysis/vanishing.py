@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
 __all__ = ["Vanishing", "fit_vanishing"]
 
@@ -70,6 +71,7 @@ def fit_vanishing(
     search: tuple[float, float] = (5.0, 40.0),
     window: float = 0.0,
     law_error: float = 0.0,
+    ceiling: tuple[float, float] | None = None,
 ) -> Vanishing:
     """Fit y = A (1 - T/T_v)^p and y = A m(T/T_v)^n below T_v, 0 above, and average over the laws.
 
@@ -90,6 +92,9 @@ def fit_vanishing(
     law_error : float
         Fraction of the largest value that no simple law can be trusted below; added in quadrature
         to `sigma`.
+    ceiling : tuple of float, optional
+        Temperature, with its standard uncertainty (K), above which the quantity cannot exist: the
+        likelihood of T_v is multiplied by the probability that the ceiling lies higher still.
 
     Returns
     -------
@@ -130,6 +135,10 @@ def fit_vanishing(
     # A poor best fit means that the errors are too small or the laws too simple: widen.
     scale = max(best / dof, 1.0)
     likelihood = np.exp(-0.5 * (chi2 - best) / scale)
+    if ceiling is not None:
+        likelihood = likelihood * ndtr((ceiling[0] - grid) / max(ceiling[1], 1e-3))
+        if not likelihood.sum() > 0:
+            return none(f"it does not vanish below {ceiling[0]:.1f} K, as it must")
     total = likelihood.sum()
     density = likelihood.sum(axis=0) / total
     mean = float(density @ grid)
