@@ -10,7 +10,8 @@
 5. determine the contact (R_AR, Z, P) once, from traces in which it is strong, and hand it to all
    others as Gaussian prior knowledge: within one trace Z and P are nearly degenerate;
 6. extend each channel beyond its last visible peak as far as the improvement of chi2 is
-   significant; what is left is censored, with an upper limit where one can be given.
+   significant; what is left is censored, with an upper limit where one can be given;
+7. ask where channels have merged (`merging`): those are undetermined, not mislabelled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbnmbt.analysis import derivative, ridges, vi_fit
+from nbnmbt.analysis import derivative, merging, ridges, vi_fit
 from nbnmbt.physics import andreev, rsj
 from nbnmbt.physics.constants import K_B_meV
 
@@ -87,6 +88,10 @@ class FitOptions(BaseModel):
         Literal["auto", "mean"], Field(json_schema_extra={"sweep": ["auto", "mean"]})
     ] = "auto"
     """Correct each point to the set-point by the thermometer if that lowers chi2, or never."""
+    least_separation: Annotated[
+        float, Field(ge=0, json_schema_extra={"sweep": [0.3, 0.4, 0.6]})
+    ] = 0.4
+    """Neighbouring channels closer than this fraction of their peaks' width count as merged."""
     outlier_sigma: Annotated[float, Field(gt=3, json_schema_extra={"sweep": [6.0, 10.0]})] = 6.0
     """Single points whose residual is larger than this many standard deviations are left out."""
 
@@ -158,6 +163,11 @@ class DatasetFit:
         95 % upper limit of Ic (mA) of channels not resolved, NaN where there is none.
     significance : ndarray, shape (n, K)
         Square root of the rise of chi2 without the channel; NaN where it was not tried.
+    merged : ndarray of bool, shape (n, K)
+        Channels that are there but cannot be told from a neighbour.
+    ambiguous_from : int or None
+        The lowest channel that hides more than one in traces that misfit: its label, and those of
+        all above it, are unknown.
     polarity : two ndarrays, shape (n, K)
         abs(Ic+) - abs(Ic-) in mA and its standard error.
     thermal : ndarray, shape (n, b, m)
@@ -196,6 +206,8 @@ class DatasetFit:
     resolved: NDArray[np.bool_]
     limit: Array
     significance: Array
+    merged: NDArray[np.bool_]
+    ambiguous_from: int | None
     polarity: tuple[Array, Array]
     thermal: Array
     has_andreev: bool
@@ -382,6 +394,7 @@ def fit_dataset(
     work.extend()
     work.judge()
     work.polish()
+    work.find_mergers()
     work.find_limits()
     return work.result()
 
@@ -1432,7 +1445,68 @@ class _Work:
             f"{int(self.outliers.sum())} spike(s) left out"
         )
 
-    # ---- 8: limits -----------------------------------------------------------------------------
+    # ---- 8: mergers ----------------------------------------------------------------------------
+    def find_mergers(self) -> None:
+        """Channels that cannot be told from a neighbour, or that are several in one."""
+        self.merged = np.zeros((self.sweeps.n, self.K), dtype=bool)
+        self.ambiguous_from = self._hidden_channel()
+        if self.ambiguous_from is not None:
+            self.merged[:, self.ambiguous_from :] = True
+            self.report(
+                f"channel {self.ambiguous_from} is more than one in the traces that misfit: its"
+                " label and all higher ones are undetermined"
+            )
+        if self.K < 2:
+            return
+        width, _ = vi_fit.peak_widths(self.fit)
+        close = merging.too_close(
+            np.exp(self.fit.parameters[:, self.layout.ln_Ic]),
+            width,
+            self.active,
+            self.options.least_separation,
+        )
+        self.merged |= merging.merged_pairs(
+            close, self.active, self.sweeps.shape, self.index(self.reference)
+        )
+
+    def _hidden_channel(self, traces: int = 4) -> int | None:
+        """Lowest channel that is better described by two in most of the traces that misfit.
+
+        Only traces that the model as it stands does not describe are asked, the worst ones. Two in
+        place of one must remove most of the misfit: a shape that no channel has is not a second
+        channel.
+        """
+        with np.errstate(invalid="ignore"):
+            excess = (self.fit.chi2_nu - 1.0) / np.sqrt(2.0 / np.maximum(self.fit.dof, 1))
+            misfit = np.flatnonzero((excess > 8.0) & self.usable & self.active.any(axis=1))
+        misfit = misfit[np.argsort(-excess[misfit], kind="stable")]
+        for k in range(self.K):
+            asked = misfit[self.active[misfit, k]][:traces]
+            if asked.size and np.mean([self._is_double(int(j), k) for j in asked]) >= 0.5:
+                return k
+        return None
+
+    def _is_double(self, row: int, k: int) -> bool:
+        """Whether two channels in place of channel `k` describe a trace, and one does not."""
+        here = np.array([row])
+        x = self.fit.parameters[row]
+        known = np.where(self.active[row], np.exp(x[self.layout.ln_Ic]), np.nan)
+        contact = [tuple(x[self.layout.andreev])] if self.has_andreev else [None]
+        noise = self._noise_of(_one(self.fit, row))
+        single = self._best_start(here, known, noise, contact)
+        twins = []
+        for spread in (0.01, 0.04, 0.12):
+            pair = np.insert(known, k, known[k])
+            pair[k], pair[k + 1] = known[k] * (1 - spread), known[k] * (1 + spread)
+            others = np.delete(pair, [k, k + 1])
+            if np.any((others > pair[k]) & (others < pair[k + 1])):
+                continue
+            twins.append(self._best_start(here, pair, noise, contact))
+        best = min(twins, key=lambda fit: fit.objective[0])
+        left = (best.chi2_nu[0] - 1.0) / max(single.chi2_nu[0] - 1.0, 1e-9)
+        return bool(_aicc(best)[0] < _aicc(single)[0] - 20.0 and left < 0.3)
+
+    # ---- 9: limits -----------------------------------------------------------------------------
     def find_limits(self) -> None:
         """95 % upper limits of Ic where a channel was looked for next to its last sighting."""
         rows, ks = np.nonzero(self.rejected)
@@ -1476,7 +1550,7 @@ class _Work:
             part = (2.71 - low_rise) / (rise[a, b] - low_rise)
             self.limit[rows[a], ks[a]] = low + part * (ladder[b] - low)
 
-    # ---- 9: result -----------------------------------------------------------------------------
+    # ---- 10: result ----------------------------------------------------------------------------
     def result(self) -> DatasetFit:
         """Collect."""
         layout = self.layout
@@ -1484,7 +1558,8 @@ class _Work:
         Tn = np.exp(self.fit.parameters[:, [layout.noise_of(k) for k in range(self.K)]])
         # Without a peak the fit still feels the channel; it stays in, but is not resolved.
         resolved = self.active & (rsj.gamma(Ic, Tn) > self.options.min_noise_parameter)
-        faint = self.active & ~resolved
+        faint = self.active & ~resolved & ~self.merged
+        resolved &= ~self.merged
         scale = np.sqrt(np.fmax(1.0, self.fit.chi2_nu))[:, None]
         upper = Ic * np.exp(1.645 * scale * self.fit.errors[:, layout.ln_Ic])
         everything = self.traces(np.arange(self.sweeps.n))
@@ -1492,12 +1567,14 @@ class _Work:
         thermal = self.fit.V - vi_fit.model(
             np.nan_to_num(everything.I), everything.T, self.fit.parameters, layout, self.fit.free
         )
-        self.limit = np.where(faint, upper, self.limit)
+        self.limit = np.where(faint, upper, np.where(self.merged, np.nan, self.limit))
         return DatasetFit(
             fit=self.fit,
             resolved=resolved,
             limit=self.limit,
             significance=self.significance,
+            merged=self.merged,
+            ambiguous_from=self.ambiguous_from,
             polarity=(difference, difference_error * scale),
             thermal=thermal.reshape(self.I.shape),
             has_andreev=self.has_andreev,

@@ -670,6 +670,9 @@ class _Table:
             thermometer_noise_K=self.sweeps.thermometer_noise,
             options=self.options.model_dump_json(),
         )
+        undetermined = self._undetermined()
+        if undetermined:
+            attrs["undetermined"] = json.dumps(undetermined, sort_keys=True)
         if result.has_andreev:
             errors = np.sqrt(np.maximum(np.diag(result.contact_covariance), 0.0))
             R_AR = float(np.exp(result.contact[0]))
@@ -688,6 +691,28 @@ class _Table:
                 andreev.zero_bias_resistance(T, gap, result.contact[1], result.contact[2])
             )
         return attrs
+
+    def _undetermined(self) -> dict[str, str]:
+        """Why channels are undetermined although something is there: label -> sentence."""
+        first = self.result.ambiguous_from
+        reasons = {}
+        for k, label in enumerate(self.labels):
+            pairs = [
+                f"Ic{self.labels[other]}"
+                for other in (k - 1, k + 1)
+                if 0 <= other < self.labels.size
+                and np.any(self.result.merged[:, k] & self.result.merged[:, other])
+            ]
+            if pairs:
+                names = " and ".join(pairs)
+                reasons[str(label)] = f"merged channels: Ic{label} cannot be told from {names}"
+        if first is not None:
+            why = (
+                f"merged channels: what looks like channel {self.labels[first]} is more than one,"
+                " so labels from there on are unknown"
+            )
+            reasons |= {str(label): why for label in range(self.labels[first], self.channels)}
+        return reasons
 
 
 def _attrs(units: str, long_name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ read off the fits of `nbnmbt.analysis.critical_currents`; nothing is fitted agai
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ def _channel(
         return undetermined(func, "mA", f"no channel {k} among the fitted ones")
     channel = trace.sel(channel=k)
     if not bool(channel["resolved"]):
-        return undetermined(func, "mA", f"channel Ic{k} is not resolved in the sweep")
+        merged = json.loads(trace.attrs.get("undetermined", "{}")).get(str(k))
+        return undetermined(func, "mA", merged or f"channel Ic{k} is not resolved in the sweep")
     details = {
         "temperature_K": float(trace["T"]),
         "noise_temperature_K": float(channel["Tn"]),
