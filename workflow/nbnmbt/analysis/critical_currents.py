@@ -30,7 +30,15 @@ from nbnmbt.physics import andreev, rsj
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CHANNELS", "NBN_CHANNEL", "Options", "extract", "main", "smooth_temperature"]
+__all__ = [
+    "CHANNELS",
+    "NBN_CHANNEL",
+    "Options",
+    "extract",
+    "main",
+    "residual_correlation",
+    "smooth_temperature",
+]
 
 Array = NDArray[np.float64]
 
@@ -124,6 +132,48 @@ def smooth_temperature(T: Array) -> tuple[Array, float, Array]:
         smooth[j] = mean + solveh_banded(bands, np.where(finite, line - mean, 0.0))
     noise = float(np.nanmedian(white)) if np.isfinite(white).any() else 0.0
     return smooth.reshape(T.shape), noise, share.reshape(T.shape[:-1])
+
+
+def residual_correlation(residual: Array, *, blocks: tuple[int, ...] = (16, 64)) -> Array:
+    """Variance of block means of a residual in units of what white noise of its size has.
+
+    Misfit that lasts over many points, such as that of a gap that comes and goes while the
+    temperature wanders about its critical temperature, moves the parameters by far more than the
+    same chi-square spread over all points: standard errors are multiplied by the square root of
+    this number.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n, b, m)
+        Residuals over their standard deviation, sweep directions in order; NaN where missing.
+    blocks : tuple of int
+        Points in a block; a length counts where there are at least eight blocks.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The largest over `blocks` of those that differ from one by more than four standard
+        deviations of white noise; one if none does.
+    """
+    worst = np.ones(residual.shape[0])
+    for j, sweeps in enumerate(residual):
+        lines = [line[np.isfinite(line)] for line in sweeps]
+        values = np.concatenate(lines)
+        variance = values.var() if values.size else 0.0
+        if not variance > 0:
+            continue
+        for length in blocks:
+            means = [
+                line[: line.size // length * length].reshape(-1, length).mean(axis=1)
+                for line in lines
+            ]
+            mean = np.concatenate(means)
+            if mean.size < 8:
+                continue
+            ratio = length * mean.var() / variance
+            if ratio - 1.0 > 4.0 * np.sqrt(2.0 / mean.size):
+                worst[j] = max(worst[j], ratio)
+    return worst
 
 
 def extract(
@@ -256,7 +306,9 @@ class _Table:
         first = max(NBN_CHANNEL + 1 - K, 0) if configuration == "NbN" else 0
         self.labels = first + np.arange(K)
         self.channels = max(CHANNELS, first + K)
-        self.inflation = np.sqrt(np.fmax(1.0, self.fit.chi2_nu))
+        rest = np.where(result.used, sweeps.V - self.fit.V.reshape(result.I.shape), np.nan)
+        self.correlation = residual_correlation(rest / result.sigma)
+        self.inflation = np.sqrt(np.fmax(1.0, self.fit.chi2_nu) * self.correlation)
 
     def build(self) -> xr.Dataset:
         """Return the table."""
@@ -339,7 +391,7 @@ class _Table:
                 "critical current at positive minus that at negative current",
             ),
             "Ic_difference_err": (
-                shown(self.result.polarity[1]),
+                shown(self.result.polarity[1] * np.sqrt(self.correlation)[:, None]),
                 "mA",
                 "standard uncertainty of Ic_difference",
             ),
@@ -484,6 +536,11 @@ class _Table:
             "gap": (gap, "meV", "gap of the Andreev contact"),
             "gap_err": (gap_err, "meV", "standard uncertainty of gap"),
             "chi2_nu": (fit.chi2_nu, "1", "reduced chi-square of the fit of V(I)"),
+            "residual_correlation": (
+                np.where(usable, self.correlation, np.nan),
+                "1",
+                "variance of block means of the residual over that of white noise",
+            ),
             "dVdI0": (zero, "ohm", "differential resistance at zero bias"),
             "dVdI0_err": (zero_err, "ohm", "standard uncertainty of dVdI0"),
             "dVdI0_curvature": (
