@@ -57,7 +57,13 @@ def test_agreement_reports_z_from_value_and_uncertainty():
 
 @pytest.mark.parametrize(
     ("reason", "expected"),
-    [("not measured: no rt_nbn", "not testable"), ("no transition found", "not supported")],
+    [
+        ("not measured: no rt_nbn", "not testable"),
+        ("no transition found", "not supported"),
+        ("2 usable points, at least 3 are needed", "inconclusive"),
+        ("fewer than 6 points between 12 and 16 K", "inconclusive"),
+        ("T_N is not determined, so below and above it mean nothing", "inconclusive"),
+    ],
 )
 def test_a_missing_measurement_is_not_the_same_as_a_missing_effect(reason, expected):
     criterion = {"test": "agrees", "number": "s/Tc", "published": 10.8, "margin": 0.1}

@@ -125,6 +125,29 @@ def test_a_spike_on_one_side_is_no_loop():
     assert not loops.fit_loops([4.0], B, R, options=FAST).loops[0].detected
 
 
+def test_a_resistive_transition_in_field_is_not_read_as_a_loop():
+    """Field lag sets the branches apart; the width of the transition is no coercive field."""
+
+    def transition(b, centre):
+        return 0.465 / (1 + np.exp(-(np.abs(b) - centre) / 0.03)) + 0.1 * np.tanh(np.abs(b) / 0.3)
+
+    rng = np.random.default_rng(3)
+    centres = [0.45, 0.41, 0.37]
+    for lag in (0.0, 4e-3):
+        R = np.stack(
+            [
+                np.stack([transition(B - sign * lag, centre) for centre in centres])
+                for sign in (1, -1)
+            ]
+        )
+        R += 1e-3 * rng.normal(size=R.shape)
+        fit = loops.fit_loops([2.1, 2.2, 2.3], B, R, options=FAST)
+        assert not any(loop.detected or np.isfinite(loop.coercive) for loop in fit.loops)
+        assert fit.reason is None or fit.reason.startswith(
+            "not determined: the curves are no loops"
+        )
+
+
 def test_temperature_fluctuations_are_taken_out():
     rng = np.random.default_rng(3)
     T = np.array([9.0])

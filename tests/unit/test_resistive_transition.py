@@ -96,6 +96,19 @@ def test_no_transition_is_said_not_invented(R, word, on_background):
         assert pytest.importorskip("re").search(word, found.reason)
 
 
+def test_a_search_above_the_transition_finds_nothing():
+    """A film of another Tc with the search left where NbN has it: no number, but a reason."""
+    cold = np.linspace(1.8, 20, 400)
+    R = 0.03 / (1 + np.exp(-(cold - 3.5) / 0.2)) + 1e-5 * cold**2
+    windows = {"normal_state_range": (5.5, 8.0), "transition_half_width": 0.3}
+    step = rt.normalise(cold, R, rt.Options(**windows))
+    for function in QUANTITIES:
+        assert function(step).value is None
+    assert "no step below 5.5 K" in step.reason
+    step = rt.normalise(cold, R, rt.Options(**windows, transition_search_range=(1.8, 8.0)))
+    assert rt.critical_temperature(step).value == pytest.approx(3.5, abs=0.05)
+
+
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_scraps_are_undetermined(n):
     step = rt.normalise(T[:n], T[:n])

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -376,9 +377,19 @@ def _show(value: float, uncertainty: float | None, unit: str = "") -> str:
     return format_value(value, uncertainty, unit)
 
 
+#: A number that is missing for these reasons is no absent effect: the data could not show it.
+_TOO_LITTLE = re.compile(
+    r"^fewer than|^\d+ points between|\bneeded\b|is not determined, so|does not reach"
+    r"|are no loops on"
+)
+
+
 def _missing(estimate: Estimate, key: str) -> Finding:
     reason = estimate.reason or "the data do not determine it"
-    verdict = NOT_TESTABLE if "not measured" in reason else NOT_SUPPORTED
+    if "not measured" in reason:
+        verdict = NOT_TESTABLE
+    else:
+        verdict = INCONCLUSIVE if _TOO_LITTLE.search(reason) else NOT_SUPPORTED
     return Finding(
         verdict=verdict,
         reason=f"{key.rpartition('/')[2]}: {reason}",

@@ -70,6 +70,11 @@ Interval = tuple[float, float]
 
 #: Templates of the search for loops, T.
 _COERCIVE_GRID = np.concatenate([np.arange(0.005, 0.1, 0.01), np.arange(0.1, 0.5, 0.015)])
+#: Curves of another kind than loops (a resistive transition in field, say) leave a residual of more
+#: than this variance over that of the noise, and of more than this part of the height. On loops the
+#: first is near 1.
+MISFIT = 25.0
+MISFIT_HEIGHT = 0.05
 _WIDTH_GRID = np.array([0.015, 0.025, 0.04, 0.06, 0.1])
 
 
@@ -736,7 +741,8 @@ def fit_loops(
     Returns
     -------
     LoopSet
-        With `reason` set when no temperature has both branches.
+        With `reason` set when no temperature has both branches, or when the fits leave far more
+        than noise where loops were found.
     """
     options = options or Options()
     T, B = np.asarray(T, dtype=float), np.asarray(B, dtype=float)
@@ -805,8 +811,12 @@ def fit_loops(
             loops.append(
                 _undetected(problems[i], fits, T, i, kind, detection[i], lag, offset, width)
             )
+    reason = _misfit(loops, fits)
+    if reason is not None:
+        # Values of a model that does not describe the curves must not be taken for measured ones.
+        loops = [LoopFit(T=loop.T, p=loop.p, chi2_nu=loop.chi2_nu) for loop in loops]
     return LoopSet(
-        reason=None,
+        reason=reason,
         T=T,
         B=B,
         R=R,
@@ -818,6 +828,21 @@ def fit_loops(
         offset_err=offset_error,
         width=width,
         width_err=width_error,
+    )
+
+
+def _misfit(loops: list[LoopFit], fits: dict[int, dict[str, Any]]) -> str | None:
+    """Return why the fits say nothing: they leave far more than noise where loops were found."""
+    excess = [
+        loops[i].chi2_nu
+        for i, fit in fits.items()
+        if np.sqrt(fit["variance"]) > MISFIT_HEIGHT * abs(loops[i].height)
+    ]
+    if 2 * len(excess) < max(len(fits), 1) or np.median(excess) <= MISFIT:
+        return None
+    return (
+        "not determined: the curves are no loops on a smooth background (what the fit leaves has "
+        f"{np.median(excess):.0f} times the variance of the noise)"
     )
 
 

@@ -264,6 +264,12 @@ def normalise(
     smooth = curve.draws @ weights[0].T
     k = int(np.argmax(slope[0]))
     T_step = float(grid[k])
+    if T_step >= options.normal_state_range[0]:
+        # The normal state cannot be continued to a step above the place where it was fitted.
+        return none(
+            f"no step below {options.normal_state_range[0]:g} K, where the normal state "
+            f"begins: R(T) is steepest at {T_step:.2f} K of the {low:g} to {high:g} K searched"
+        )
     upper = _normal_state(curve, T_step, grid, options)
     if upper is None:
         return none(

@@ -26,7 +26,9 @@ def nothing(reason: str, *, title: str = "") -> style.PaperFigure:
     with style.context():
         figure = style.new_figure(style.SINGLE_COLUMN, 30)
         axes = style.add_axes(figure, 4, 4, 80, 20)
-        style.not_measured(axes, reason)
+        # A step fails on data that are there, too; only a stage says "not measured".
+        head = "" if reason.startswith("not ") else "not determined: "
+        style.not_measured(axes, head + reason)
         if title:
             axes.set_title(title, loc="left")
     return figure

@@ -53,14 +53,18 @@ def draw(
         b = style.add_axes(figure, 60, 11, 48, 103, panel="b", letter_offset=(-6, 1.5))
         c = style.add_axes(figure, 137, 64, 40, 50, panel="c", letter_offset=(-13, 1.5))
         d = style.add_axes(figure, 137, 11, 40, 50, panel="c", show_letter=False)
-        reason = style.missing(data) or style.missing(loops)
+        reason = style.missing(data)
         if reason:
             panels["b"] = style.not_measured(b, reason)
-            panels["c"] = style.not_measured(c, reason)
-            style.not_measured(d, reason)
         else:
             panels["b"] = hysteresis.stack(b, data)
             hysteresis.branch_legend(b)
+        # Curves that are there need not be loops that can be fitted.
+        reason = reason or style.missing(loops)
+        if reason:
+            panels["c"] = style.not_measured(c, reason)
+            style.not_measured(d, reason)
+        else:
             neel = _pair(estimates, "T_N_peak")
             upper = hysteresis.temperature_dependence(
                 c,

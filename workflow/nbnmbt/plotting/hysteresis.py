@@ -53,6 +53,8 @@ def stack(axes: Axes, data: xr.Dataset, *, fill: float = 2.6) -> xr.Dataset:
     )
     offset = step * np.arange(len(temperatures))
     shifted = (values - reference[None, :, None]) / factor[None, :, None] + offset[None, :, None]
+    # The temperature stands where its curve ends on the right.
+    ends = np.array([_last(shifted[:, i]) for i in range(len(temperatures))])
     for index, temperature in enumerate(temperatures):
         for row, branch in enumerate(table["branch"].values):
             (line,) = axes.plot(
@@ -68,7 +70,7 @@ def stack(axes: Axes, data: xr.Dataset, *, fill: float = 2.6) -> xr.Dataset:
             text += f" (÷{factor[index]:g})"
         axes.annotate(
             text,
-            (field.max(), offset[index]),
+            (field.max(), ends[index]),
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
@@ -100,6 +102,12 @@ def stack(axes: Axes, data: xr.Dataset, *, fill: float = 2.6) -> xr.Dataset:
             "B": style.quantity(field, "B", "T", "magnetic field"),
         },
     )
+
+
+def _last(curves: np.ndarray) -> float:
+    """Return the mean of the last tenth of the points of all branches of one loop."""
+    tail = curves[:, -max(1, curves.shape[1] // 10) :]
+    return float(np.nanmean(tail)) if np.isfinite(tail).any() else float(np.nanmean(curves))
 
 
 def _scale_bar(axes: Axes, step: float) -> None:

@@ -227,13 +227,19 @@ def mark_provenance(figure: Figure, provenance: str, *, sample: str = "") -> Non
 def not_measured(axes: Axes, reason: str = "not measured") -> xr.Dataset:
     """Turn axes into an empty frame that says why nothing is drawn.
 
+    Parameters
+    ----------
+    axes : Axes
+    reason : str
+        Begins with what is missing, "not measured" (added if it is left out) or "not determined".
+
     Returns
     -------
     xarray.Dataset
         No variables; the reason is kept in the attribute ``not_drawn``.
     """
     text = reason.strip() or "not measured"
-    if not text.startswith("not measured"):
+    if not text.startswith(("not measured", "not determined")):
         text = f"not measured: {text}"
     head, _, rest = text.partition(":")
     axes.set(xticks=[], yticks=[])
