@@ -6,6 +6,7 @@ one call, in the page; and a wait takes an element that has gone since for "not 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.request
 from collections.abc import Callable
@@ -106,6 +107,19 @@ class Notebook:
 
     def sessions(self) -> list[dict[str, Any]]:
         return [one for one in ask(self.address, "sessions") if one["path"] == self.name]
+
+    def kernel_seconds(self) -> float:
+        """Return the processor time that the kernel has used so far."""
+        import psutil
+
+        kernel = self.sessions()[0]["kernel"]["id"]
+        for process in psutil.Process().children(recursive=True):
+            # of what ended meanwhile nothing can be asked
+            with contextlib.suppress(psutil.Error):
+                if any(kernel in word for word in process.cmdline()):
+                    times = process.cpu_times()
+                    return times.user + times.system
+        raise AssertionError("the kernel's process is not found")
 
     def menu(self, name: str, entry: str) -> None:
         click(self.driver, ".lm-MenuBar-item", name)

@@ -109,14 +109,18 @@ def test_a_slider_moves_the_picture(driver, opened, name):
         return None
 
     ActionChains(driver).click(page.wait(handle)).perform()
-    said, drawn, since = words(driver, cell), picture(driver, cell), time.monotonic()
-    ActionChains(driver).send_keys(Keys.ARROW_RIGHT).perform()
-    page.wait(lambda: words(driver, cell) != said, 10)
-    page.wait(lambda: picture(driver, cell) != drawn, 10)
-    took = time.monotonic() - since
-    # 0.3 s is the aim on an idle machine; a busy one in CI gets room, a recomputation does not
-    assert took < 3.0, f"{took:.2f} s"
-    print(f"{name}: a move took {took:.2f} s")
+    used = []
+    for _ in range(3):
+        said, drawn = words(driver, cell), picture(driver, cell)
+        since, before = time.monotonic(), page.kernel_seconds()
+        ActionChains(driver).send_keys(Keys.ARROW_RIGHT).perform()
+        page.wait(lambda said=said: words(driver, cell) != said)
+        page.wait(lambda drawn=drawn: picture(driver, cell) != drawn)
+        used.append(page.kernel_seconds() - before)
+        print(f"{name}: a move took {time.monotonic() - since:.2f} s, the kernel {used[-1]:.2f} s")
+    # processor time, since the clock says nothing on a busy machine; the best of three, since at
+    # first the kernel still sends the pictures of the apps further down
+    assert min(used) < 1.0
 
     if name == "explore.ipynb":
         said = words(driver, cell)
