@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
+from scipy import special
 
 from nbnmbt.analysis.curves import (
     Curve,
@@ -333,7 +333,7 @@ def harmonic_fit(
         cosine[n], sine[n] = (float(value) for value in pair_coefficient)
         variance[n] = float(np.trace(block) / 2)
         f[n] = float(pair_coefficient @ np.linalg.solve(block, pair_coefficient) / 2)
-        p_value[n] = float(stats.f.sf(f[n], 2, dof))
+        p_value[n] = float(special.fdtrc(2, dof, f[n]))
     return HarmonicFit(
         mean=float(coefficient[0]),
         mean_uncertainty=math.sqrt(covariance[0, 0]),
@@ -456,7 +456,7 @@ def equivalence(fit: HarmonicFit, *, margin: float, confidence: float = 0.95) ->
             "verdict": None,
             "reason": fit.reason,
         }
-    allowance = float(stats.t.ppf(confidence, fit.dof)) * error
+    allowance = float(special.stdtrit(fit.dof, confidence)) * error
     upper, lower = raw + allowance, max(raw - allowance, 0.0)
     verdict = "inconclusive"
     if upper < margin:
@@ -500,7 +500,7 @@ def ordered_fall(
         return {"pairs": [], "all_fall": None, "reason": f"{fields.size} fields, two are needed"}
     difference = values[high] - values[low]
     z = difference / np.hypot(uncertainties[high], uncertainties[low])
-    p = holm(stats.norm.cdf(z))
+    p = holm(special.ndtr(z))
     return {
         "pairs": [[float(a), float(b)] for a, b in zip(fields[low], fields[high], strict=True)],
         "differences": difference,
@@ -530,6 +530,8 @@ def width_growth(
     fields, values, uncertainties = (np.asarray(a, float) for a in (fields, values, uncertainties))
     if fields.size < 3:
         return {"grows": None, "reason": f"{fields.size} fields, three are needed"}
+    from scipy import stats
+
     spearman = float(stats.spearmanr(fields, values).statistic)
     weight = uncertainties**-2.0
     middle = np.average(fields, weights=weight)
@@ -660,7 +662,7 @@ def tilt_fit(
     def p_of(chi2: float) -> float:
         if chi2 <= 0:
             return 0.0
-        return float(stats.f.sf((null - chi2) / 2 / (chi2 / (dof - 2)), 2, dof - 2))
+        return float(special.fdtrc(2, dof - 2, max(null - chi2, 0.0) / 2 / (chi2 / (dof - 2))))
 
     p_values = {"tilt": p_of(tilt_chi2), "two-fold": p_of(intrinsic_chi2)}
     better = min(p_values, key=aicc.__getitem__)

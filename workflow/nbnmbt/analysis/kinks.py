@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import special, stats
+from scipy import special
 
 from nbnmbt.analysis.curves import (
     Curve,
@@ -397,7 +397,7 @@ def sup_f_test(
         p_value=float((1 + np.sum(null_sup >= f[best] * (1 - 1e-12))) / (1 + draws)),
         f95=float(np.quantile(null_sup, 0.95)),
         f99=float(np.quantile(null_sup, 0.99)),
-        naive_p_value=float(stats.f.sf(f[best], 2, model.dof_kink)),
+        naive_p_value=float(special.fdtrc(2, model.dof_kink, f[best])),
         null_degree=model.degree,
         field=float(fields[best]),
         jump=float(jump[best]),
@@ -701,7 +701,7 @@ def jump_bound(
     gain = np.sum(np.einsum("bnc,n->bc", model.u, z) ** 2, axis=1)
     chi2 = np.maximum(model.null_residual(z) - gain, 0)
     scale = np.sqrt(np.maximum(1.0, chi2 / model.dof_kink))
-    bounds = np.abs(jump) + stats.t.ppf(confidence, model.dof_kink) * error * scale
+    bounds = np.abs(jump) + special.stdtrit(model.dof_kink, confidence) * error * scale
     worst = int(np.argmax(bounds))
     return float(bounds[worst]), float(fields[worst])
 

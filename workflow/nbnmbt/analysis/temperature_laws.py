@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import special, stats
+from scipy import special
 
 from nbnmbt.analysis import andreev_peak
 from nbnmbt.analysis.curves import (
@@ -514,7 +514,7 @@ def order_of_channels(
     value, sigma = np.array(values, dtype=float).T
     difference = np.diff(value)
     z = difference / np.hypot(sigma[1:], sigma[:-1])
-    p = holm(stats.norm.sf(z))
+    p = holm(special.ndtr(-z))
     return {
         "differences": difference,
         "z": z,
