@@ -536,7 +536,7 @@ class Viewer(App):
             if "bar" not in shown:
                 shown["bar"] = self.figure.colorbar(mesh, cax=bar, ticks=maps.colour_ticks(norm))
                 bar.tick_params(length=1.5)
-                bar.set_title(r"$\Omega$", fontsize=style.SMALL)
+                bar.set_title("Ω", fontsize=style.SMALL)
 
         picture()
         axes.set_title("click to choose a sweep", loc="left", color=style.MUTED)

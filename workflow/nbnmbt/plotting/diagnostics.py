@@ -101,7 +101,7 @@ def cusp(found: Any, estimates: Mapping[str, Any], *, title: str = "") -> style.
         upper.set(ylabel=style.LABELS["R"], xlim=(found.centre - 3, found.centre + 3))
         low, high = upper.get_ylim()
         upper.set_ylim(low, high + 0.15 * (high - low))
-        lower.set(xlabel=style.LABELS["T"], ylabel=r"d$R$/d$T$ ($\Omega$/K)")
+        lower.set(xlabel=style.LABELS["T"], ylabel="d$R$/d$T$ (Ω/K)")
         draw_marks(upper, _marks(estimates))
         for estimate in estimates.values():
             if estimate.value is not None:

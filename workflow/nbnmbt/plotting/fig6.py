@@ -32,7 +32,8 @@ def draw(
     panels: dict[str, list[xr.Dataset] | xr.Dataset] = {}
     with style.context():
         figure = style.new_figure(style.DOUBLE_COLUMN, 122)
-        a = style.add_axes(figure, 5, 62, 46, 50.5, panel="a", letter_offset=(-4, 1.2))
+        # at mid-height of the maps, with the letter in line with theirs
+        a = style.add_axes(figure, 5, 44, 46, 50.5, panel="a", letter_offset=(-4, 19.2))
         panels["a"] = schematics.field_rotation(a)
         reason = style.missing(currents)
         norm = None if reason else maps.normalisation([currents["dVdI"]], upper=97)
@@ -72,7 +73,7 @@ def draw(
                 maps.resolved_channels(currents),
                 loc="upper center",
                 bbox_to_anchor=(0.5, 0.0),
-                title="critical currents\n(marked at $I > 0$)",
+                title="critical currents\n(marked at $I$ > 0)",
             )
             legend.get_title().set_multialignment("center")
         origin = style.origin(currents)

@@ -103,7 +103,7 @@ def resistance_temperature(
         ``R(T)``.
     """
     drawn = _resistance(axes, data["R"], "T", colour)
-    axes.set(xlabel=style.LABELS["T"], ylabel=style.LABELS["R"], xlim=(0, float(drawn["T"].max())))
+    axes.set(xlabel=style.LABELS["T"], ylabel=style.LABELS["R"], xlim=(0, _edge(drawn["T"].max())))
     _headroom(axes, drawn["R"].values, above=0.16)
     draw_marks(axes, marks)
     return drawn

@@ -99,13 +99,14 @@ LABELS: Mapping[str, str] = {
     "theta": r"$\theta$ (°)",
     "I": r"$I$ (mA)",
     "V": r"$V$ (mV)",
-    "R": r"$R$ ($\Omega$)",
-    "dVdI": r"d$V$/d$I$ ($\Omega$)",
+    "R": "$R$ (Ω)",
+    "dVdI": "d$V$/d$I$ (Ω)",
     "Ic": r"$I_\mathrm{c}$ (mA)",
     "B_c": r"$B_\mathrm{c}$ (T)",
-    "deltaR": r"$\Delta R$ ($\Omega$)",
+    "deltaR": r"$\Delta R$ (Ω)",
 }
-"""Axis labels, each with its unit; one place, so that all figures agree."""
+"""Axis labels, each with its unit; one place, so that all figures agree. Units stand outside the
+mathtext, which would set the ohm in italics."""
 
 
 def context() -> AbstractContextManager[None]:
