@@ -16,9 +16,11 @@ from nbnmbt.numbers import format_value
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MAPS", "MapSpec", "bokeh_script", "map_item", "map_table"]
+__all__ = ["MAPS", "VARIABLES", "MapSpec", "bokeh_script", "map_item", "map_table"]
 
 
+#: What a map is made of.
+VARIABLES = ("dVdI", "Ic", "Ic_err", "censored")
 #: Codes of dV/dI run from 1 to this; 0 stands for a point that was not measured.
 LAST_CODE = 65535
 

@@ -148,10 +148,17 @@ def _matrix(array: xr.DataArray) -> str:
         _heading(array[d]) if d in array.coords else _bare(d, _panel(d)) for d in (rows, columns)
     )
     head = [corner, *_coordinate(array, columns)]
-    body = (
-        [label, *line] for label, line in zip(_coordinate(array, rows), array.values, strict=True)
-    )
+    # half a million cells: formatted a row at a time
+    body = [
+        [label, *_cells(line)]
+        for label, line in zip(_coordinate(array, rows), array.values, strict=True)
+    ]
     return _text([head, *body])
+
+
+def _cells(values: np.ndarray) -> list[str]:
+    words = map("{:.7g}".format, values.tolist())
+    return ["" if word in ("nan", "inf", "-inf") else word for word in words]
 
 
 def _text(rows: list) -> str:
