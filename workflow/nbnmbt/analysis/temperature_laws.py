@@ -520,7 +520,7 @@ def order_of_channels(
         "z": z,
         "p_holm": p,
         "ascending": bool(np.all(np.asarray(p) < 1 - confidence)),
-        "descends": bool(np.any(np.asarray(holm(stats.norm.cdf(z))) < 1 - confidence)),
+        "descends": bool(np.any(np.asarray(holm(special.ndtr(z))) < 1 - confidence)),
         "reason": None,
     }
 
