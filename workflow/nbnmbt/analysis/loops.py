@@ -55,6 +55,7 @@ __all__ = [
     "coercive_field_below_spin_flop",
     "coercive_field_vanishing",
     "field_jump",
+    "field_lag",
     "fit_loops",
     "hysteresis_below_neel",
     "largest_field_jump",
@@ -63,6 +64,7 @@ __all__ = [
     "main",
     "monotone_loop_quantity",
     "run",
+    "vanishing_against_neel",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -1656,33 +1658,61 @@ def run(
             "ratio_to_8K": jump.details.get("ratio_to_8K"),
             "ratio_to_8K_low": jump.details.get("ratio_to_8K_low"),
         },
-        "C28": _vanishing_statistics(estimates, neel),
+        "C28": vanishing_against_neel(estimates, neel),
         "C29": coercive_field_below_spin_flop(fit, spin_flop, options),
         "C30": {
             "definition": definition_of(monotone_loop_quantity),
             "B_c": monotone_loop_quantity(fit, "coercive", options, seed=sample),
             "deltaR": monotone_loop_quantity(fit, "height", options, seed=sample),
         },
-        "lag": {
-            "definition": "Field lag and offset (trapped flux) shared by all loops, from the joint "
-            "fit.",
-            "lag": fit.lag,
-            "lag_err": fit.lag_err,
-            "offset": fit.offset,
-            "offset_err": fit.offset_err,
-            "width": fit.width,
-            "width_err": fit.width_err,
-            "kind": fit.kind,
-            "unit": "T",
-        },
+        "lag": field_lag(fit),
     }
     return estimates, statistics, _dataset(fit, jump, options, loops)
 
 
-def _vanishing_statistics(estimates: dict[str, Estimate], neel: Estimate | None) -> dict[str, Any]:
+def field_lag(loops: LoopSet) -> dict[str, Any]:
+    """Field lag and offset (trapped flux) shared by all loops, from the joint fit.
+
+    Parameters
+    ----------
+    loops : LoopSet
+        From `fit_loops`.
+
+    Returns
+    -------
+    dict
+        ``lag``, ``offset`` and the common switching ``width`` with their errors, T; ``kind``.
+    """
+    return {
+        "definition": definition_of(field_lag),
+        "lag": loops.lag,
+        "lag_err": loops.lag_err,
+        "offset": loops.offset,
+        "offset_err": loops.offset_err,
+        "width": loops.width,
+        "width_err": loops.width_err,
+        "kind": loops.kind,
+        "unit": "T",
+    }
+
+
+def vanishing_against_neel(estimates: dict[str, Estimate], neel: Estimate | None) -> dict[str, Any]:
+    """95 % intervals of the temperatures at which coercive field and loop height vanish, and their difference from T_N of R(T) with its standard uncertainty.
+
+    Parameters
+    ----------
+    estimates : dict of Estimate
+        ``T_vanish_Bc`` and ``T_vanish_deltaR``.
+    neel : Estimate or None
+        T_N of R(T).
+
+    Returns
+    -------
+    dict
+        ``T_N``, ``T_N_uncertainty`` (K) and one entry an estimate.
+    """  # noqa: E501
     out: dict[str, Any] = {
-        "definition": "95 % intervals of the temperatures at which coercive field and loop height "
-        "vanish, and their difference from T_N of R(T) with its standard uncertainty.",
+        "definition": definition_of(vanishing_against_neel),
         "T_N": neel.value if neel is not None else None,
         "T_N_uncertainty": neel.uncertainty if neel is not None else None,
     }

@@ -97,7 +97,8 @@ def _exact(i: ArrayLike, gamma: ArrayLike, derivatives: int) -> list[Array]:
     if np.any(~(g > 0.0)):
         raise ValueError("noise parameter gamma must be positive")
     shape = i.shape
-    i, g = i.ravel(), g.ravel()
+    # The recursion grows as the root of gamma: a fit that takes the noise for zero must not hang.
+    i, g = i.ravel(), np.minimum(g.ravel(), _GAMMA_TABLE[1])
     order = np.argsort(g, kind="stable")
     out = [np.empty(i.shape) for _ in range(derivatives + 1)]
     sorted_g = g[order]
@@ -123,7 +124,7 @@ def voltage(i: ArrayLike, gamma: ArrayLike) -> Array:
     i : array_like
         Bias :math:`I/I_c`.
     gamma : array_like
-        Noise parameter, positive and at most 1e5; broadcast against `i`.
+        Noise parameter, positive; broadcast against `i`. Above 1e5 the value at 1e5 is returned.
 
     Returns
     -------
@@ -150,7 +151,7 @@ def differential_resistance(i: ArrayLike, gamma: ArrayLike) -> Array:
     i : array_like
         Bias :math:`I/I_c`.
     gamma : array_like
-        Noise parameter, positive and at most 1e5; broadcast against `i`.
+        Noise parameter, positive; broadcast against `i`. Above 1e5 the value at 1e5 is returned.
 
     Returns
     -------
