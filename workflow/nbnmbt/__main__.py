@@ -151,6 +151,9 @@ def _check(arguments: argparse.Namespace) -> int:
             problems = problems + found
             remarks += words
             lines.append(f"  {key:<16} {summary}")
+        if not problems:
+            mixed_up = datasets.orientation_problem(sheet)
+            problems = [] if mixed_up is None else [mixed_up]
     for error in problems:
         print(f"problem: {error}", file=sys.stderr)
     for remark in dict.fromkeys(remarks):

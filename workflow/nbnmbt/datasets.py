@@ -574,6 +574,7 @@ def _plausible(out: _Collection, row: Row, columns: dict[str, np.ndarray]) -> No
             hints = {
                 "field": "is the column in Oe but declared in T?",
                 "current": "is the column in mA or uA but declared in A?",
+                "voltage": "is the column in mV or uV but declared in V?",
                 "temperature": "is the column in mK but declared in K?",
             }
             raise InputError(
@@ -583,6 +584,18 @@ def _plausible(out: _Collection, row: Row, columns: dict[str, np.ndarray]) -> No
                 expected=f"{low:g} to {high:g} {unit}",
                 advice=hints.get(key, "check the unit in the layout")
                 + f" (if it is right, raise assembly: {option} in sample.yaml)",
+            )
+    if "voltage" in columns and "current" in columns:
+        power = np.abs(columns["voltage"] * columns["current"])
+        power = power[np.isfinite(power)]
+        if power.max(initial=0.0) > limits.max_power_W:
+            raise InputError(
+                "current times voltage is not plausible",
+                file=out.sheet.path(row),
+                found=f"{power.max():.3g} W",
+                expected=f"at most {limits.max_power_W:g} W",
+                advice="is the voltage in mV but declared in V, or the current in mA but declared "
+                "in A? (if it is right, raise assembly: max_power_W in sample.yaml)",
             )
 
 
@@ -1173,6 +1186,66 @@ def examine(
         return problems, line, remarks
     finally:
         out.spool.close()
+
+
+#: The sweep labelled in-plane may raise the voltage by this factor of the other before its label is
+#: doubted, and by this many standard errors of the difference.
+ORIENTATION_RATIO = 1.1
+ORIENTATION_SIGMA = 5.0
+
+
+def orientation_problem(sheet: SampleSheet) -> InputError | None:
+    """Compare the two field sweeps of V(I): a field across a thin film must suppress Ic more.
+
+    Model-free, on the raw sweeps: mean abs(V) over the common currents, relative to that at the
+    lowest common field, averaged over the common fields. The analysis makes the same comparison of
+    critical currents (`nbnmbt.analysis.angle`).
+
+    Parameters
+    ----------
+    sheet : SampleSheet
+        Both measurements must be in order.
+
+    Returns
+    -------
+    InputError or None
+        None also where the sweeps have fewer than four fields or ten currents in common.
+    """
+    import xarray as xr
+
+    keys = ("iv_in_plane", "iv_out_of_plane")
+    if any(not sheet.rows_of(key) for key in keys):
+        return None
+    parts = [assemble(sheet, key) for key in keys]
+    if not all(is_measured(part) for part in parts):
+        return None
+    rows = [
+        abs(part["V"]).mean([d for d in part["V"].dims if d not in ("B", "I")]) for part in parts
+    ]
+    rows = [row.assign_coords(B=np.round(row["B"], 6), I=np.round(row["I"], 6)) for row in rows]
+    rows = list(xr.align(*[row.dropna("I", how="all") for row in rows], join="inner"))
+    whole = np.isfinite(rows[0]) & np.isfinite(rows[1])
+    rows = [row.where(whole).mean("I").dropna("B") for row in rows]
+    if rows[0].sizes["B"] < 4 or int(whole.sum("I").max()) < 10:
+        return None
+    lowest = int(np.argmin(np.abs(rows[0]["B"].values)))
+    inside, across = (row.values / row.values[lowest] - 1.0 for row in rows)
+    difference = inside - across
+    error = float(np.std(np.diff(difference, 2))) / np.sqrt(6.0 * len(difference))
+    excess = float(np.mean(difference))
+    if excess <= ORIENTATION_SIGMA * error or np.mean(inside) <= ORIENTATION_RATIO * abs(
+        np.mean(across)
+    ):
+        return None
+    return InputError(
+        "the field labelled in-plane raises the voltage more than the one labelled out-of-plane, "
+        "which no thin film does",
+        file=sheet.directory / "measurements.csv",
+        line=sheet.rows_of("iv_in_plane")[0].line,
+        column="orientation",
+        found=f"{100 * np.mean(inside):.2g} % in-plane, {100 * np.mean(across):.2g} % out-of-plane",
+        advice="are iv_in_plane and iv_out_of_plane exchanged?",
+    )
 
 
 def _remarks(row: Row, report: ReadReport) -> list[str]:

@@ -105,6 +105,8 @@ class Assembly(_Model):
     max_current_A: Annotated[float, Field(gt=0)] = 1.0
     max_voltage_V: Annotated[float, Field(gt=0)] = 250.0
     max_resistance_ohm: Annotated[float, Field(gt=0)] = 1e12
+    #: Current times voltage of a V(I) sweep: more would boil the helium, not measure a film.
+    max_power_W: Annotated[float, Field(gt=0)] = 0.02
 
 
 class SampleInfo(_Model):
