@@ -114,13 +114,16 @@ class App:
         The widgets, by name.
     """
 
-    def __init__(self, width: float, height: float) -> None:
+    #: As wide as a notebook on a laptop of 1440 pixels with the file browser open, mm.
+    WIDTH = 200.0
+
+    def __init__(self, height: float) -> None:
         import ipywidgets as widgets
         from ipympl.backend_nbagg import FigureManager
         from matplotlib.figure import Figure
 
         with style.context():
-            self.figure = Figure(figsize=(width * style.MM, height * style.MM), dpi=130)
+            self.figure = Figure(figsize=(self.WIDTH * style.MM, height * style.MM), dpi=124)
             canvas = _canvas_class()(self.figure)
             # the canvas keeps the manager alive; pyplot never learns of either
             FigureManager(canvas, 0)
@@ -322,14 +325,17 @@ class Viewer(App):
         measurement: str = "iv_out_of_plane",
         samples: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(width=262, height=112)
+        super().__init__(height=106)
         opened = sample if isinstance(sample, Results) else None
         name = sample.sample if isinstance(sample, Results) else sample
         self._opened: dict[str, Results] = {name: opened} if opened is not None else {}
         self.controls = {
             "sample": _dropdown(list(samples or known_samples(name)), name, "sample", "250px"),
             "measurement": _dropdown(
-                [(words, key) for key, words in MEASUREMENTS.items()], measurement, "measured"
+                [(words, key) for key, words in MEASUREMENTS.items()],
+                measurement,
+                "measured",
+                "420px",
             ),
         }
         self.sliders: dict[str, Any] = {}
@@ -477,7 +483,13 @@ class Viewer(App):
         if int(currents.attrs.get("has_andreev", 0)):
             handles.append(contact)
         if handles:
-            parts_axes.legend(handles=handles, loc="upper right", ncols=len(handles))
+            parts_axes.legend(
+                handles=handles,
+                loc="lower left",
+                bbox_to_anchor=(0, 1.0),
+                ncols=len(handles),
+                borderaxespad=0.1,
+            )
         self.follow(measured, fitted, residual, smooth, slope_fit, *excess.values(), contact)
         self.follow(*(line for lines in verticals.values() for line in lines))
         if cursor is not None:
@@ -549,7 +561,8 @@ class Viewer(App):
         where = ", ".join(
             f"{_LETTERS[name]} = {float(one[name]):g} {_UNITS[name]}"
             for name in ("T", "B", "theta")
-            if np.isfinite(float(one[name]))
+            # an angle that was not turned says nothing, and without a field there is none
+            if np.isfinite(float(one[name])) and (name != "theta" or name in point)
         )
         found = []
         for position, k in enumerate(currents["channel"].values):
@@ -627,6 +640,7 @@ class Viewer(App):
             axes.errorbar(fits["T"], fits[name], fits[f"{name}_err"], fmt="o", ms=3, lw=0.8,
                           color=style.CHANNEL_COLOURS[2 * i])  # fmt: skip
             axes.set(ylabel=style.LABELS[what], xlabel=style.LABELS["T"] if i else "")
+            axes.set_xlim(0, float(fits["T"].max()) + 1)
             cursors.append(axes.axvline(0, color=style.INK, lw=0.8, ls=(0, (3, 2))))
 
         self.follow(*lines.values(), *both_signs, *cursors)
@@ -657,7 +671,8 @@ class Viewer(App):
                     for line, sign in zip(both_signs, (1, -1), strict=True):
                         line.set_xdata([sign * value] * 2)
                 if np.isfinite(value):
-                    said.append(f"{name} = {format_value(value, error, unit)}")
+                    symbol = {"deltaR": "ΔR"}.get(name, name)
+                    said.append(f"{symbol} = {format_value(value, error, unit)}")
             return f"{self.results.sample}, T = {T:g} K: {', '.join(said) or 'no loop resolved'}"
 
         return move
@@ -685,12 +700,12 @@ class Comparison(App):
         second: str | Results = "smoke",
         measurement: str = "iv_out_of_plane",
     ) -> None:
-        super().__init__(width=262, height=112)
+        super().__init__(height=106)
         self.pair = tuple(
             one if isinstance(one, Results) else _quiet(one) for one in (first, second)
         )
         offered = [(words, key) for key, words in MEASUREMENTS.items() if key.startswith("iv_")]
-        self.controls = {"measurement": _dropdown(offered, measurement, "measured")}
+        self.controls = {"measurement": _dropdown(offered, measurement, "measured", "420px")}
         self.controls["measurement"].observe(lambda _: self._open(), names="value")
         self.sliders: dict[str, Any] = {}
         self._row: Any = None

@@ -334,7 +334,7 @@ class Bench(App):
     def __init__(self, **knobs: Any) -> None:
         import ipywidgets as widgets
 
-        super().__init__(width=262, height=118)
+        super().__init__(height=112)
         start = Knobs(**knobs)
         self.channels = (0, 1, 2)
         self.current = np.linspace(-3, 3, 1201)
@@ -349,7 +349,7 @@ class Bench(App):
                 step=step,
                 description=_KNOB_WORDS[name],
                 readout_format=".3f" if step < 0.01 else ".2f",
-                layout=widgets.Layout(width="300px"),
+                layout=widgets.Layout(width="240px"),
             )
 
         def steps(name: str, options: Iterable[Any]) -> Any:
@@ -357,7 +357,7 @@ class Bench(App):
                 options=[(f"{value:g}" if value else "thick", value) for value in options],
                 value=getattr(start, name) or 0,
                 description=_KNOB_WORDS[name],
-                layout=widgets.Layout(width="300px"),
+                layout=widgets.Layout(width="240px"),
             )
 
         noise = sorted({2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 400.0, start.noise_temperature})
@@ -468,6 +468,11 @@ class Bench(App):
         for line in self._cursors:
             line.set_xdata([knobs.field] * 2)
         self._temperature.set_xdata([knobs.temperature] * 2)
+        # near Tc of the film its step, ten times those of the interface, comes into view
+        limits = (min(14.0, found["dVdI"].min() - 1), max(34.0, 1.05 * found["dVdI"].max()))
+        if limits != self._slope.get_ylim():
+            self._slope.set_ylim(*limits)
+            everything = True
         self._said = self._words(knobs, found)
         self.redraw(everything=everything)
 
@@ -481,16 +486,20 @@ class Bench(App):
             if height > 5e-4:
                 share = 100 * height / float(np.interp(start, self.fields, found[f"Ic{k}"]))
                 rises.append(f"Ic{k} by {1e3 * height:.0f} µA ({share:.1f} %) from {start:.2f} T")
-        out = "out of plane rises " + "; ".join(rises) if rises else "no Ic rises out of plane"
+        out = (
+            "out of plane these rise: " + ", ".join(rises) if rises else "no Ic rises out of plane"
+        )
         flat = [
             k
             for k in self.channels
             if steepest_rise(self.fields, found[f"Ic{k} in-plane"])[1] > 5e-4
         ]
-        in_plane = f"in plane Ic{', Ic'.join(map(str, flat))} rise" if flat else "none in plane"
+        in_plane = (
+            f"in plane Ic{', Ic'.join(map(str, flat))} rise" if flat else "none does in plane"
+        )
         zero = float(found["contact"][0])
         peak = "a peak" if zero > 1.005 else ("a dip" if zero < 0.995 else "no feature")
-        return f"{setting}: {out}, {in_plane}; zero bias at 2 K: {peak} (R(0)/R_N = {zero:.2f})"
+        return f"{setting}: {out}; {in_plane}; zero bias at 2 K: {peak} (R(0)/R_N = {zero:.2f})"
 
     def _draw(self) -> None:
         ghost = self.curves(Knobs())
@@ -518,7 +527,7 @@ class Bench(App):
                     x, ghost[name], color=colour, lw=1.1, label=label, **dashes
                 )
             slope.set(xlabel=style.LABELS["I"], ylabel=style.LABELS["dVdI"], xlim=(-3, 3))
-            slope.set_ylim(14, 34)
+            self._slope = slope
             contact.set(xlabel=style.LABELS["T"], ylabel=r"$R_{AR}(0)/R_N$", ylim=(0.5, 4))
             contact.set_xlim(2, 6.4)
             contact.axhline(1, color=style.MUTED, lw=0.6)
