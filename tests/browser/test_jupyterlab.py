@@ -89,17 +89,16 @@ def test_a_slider_moves_the_picture(driver, opened, name):
     from selenium.webdriver.common.keys import Keys
 
     page, code, _ = opened(name)
-    # the left panel takes room that the apps want
-    driver.execute_script(
-        "document.querySelectorAll('.jp-SideBar.jp-mod-left .lm-mod-current')"
-        ".forEach(tab => tab.dispatchEvent(new MouseEvent('click', {bubbles: true})))"
-    )
     page.run_all(len(code))
     source, label, first = APPS[name]
     cell = page.cell(source)
     page.wait(lambda: first in words(driver, cell))
     # the canvas is filled once the first picture has come
     page.wait(lambda: len(picture(driver, cell)) > 20_000)
+    # all of the app is in view, beside the file browser
+    sideways = """const area = arguments[0].querySelector('.jp-OutputArea-output');
+    return area.scrollWidth - area.clientWidth"""
+    assert driver.execute_script(sideways, cell) <= 0
     keep(driver, f"{name}-before.png")
 
     def handle():

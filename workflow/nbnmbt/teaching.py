@@ -487,16 +487,14 @@ class Bench(App):
                 share = 100 * height / float(np.interp(start, self.fields, found[f"Ic{k}"]))
                 rises.append(f"Ic{k} by {1e3 * height:.0f} µA ({share:.1f} %) from {start:.2f} T")
         out = (
-            "out of plane these rise: " + ", ".join(rises) if rises else "no Ic rises out of plane"
+            f"out of plane these rise: {', '.join(rises)}" if rises else "no Ic rises out of plane"
         )
         flat = [
             k
             for k in self.channels
             if steepest_rise(self.fields, found[f"Ic{k} in-plane"])[1] > 5e-4
         ]
-        in_plane = (
-            f"in plane Ic{', Ic'.join(map(str, flat))} rise" if flat else "none does in plane"
-        )
+        in_plane = f"in plane Ic{', Ic'.join(map(str, flat))} rise" if flat else "in plane none"
         zero = float(found["contact"][0])
         peak = "a peak" if zero > 1.005 else ("a dip" if zero < 0.995 else "no feature")
         return f"{setting}: {out}; {in_plane}; zero bias at 2 K: {peak} (R(0)/R_N = {zero:.2f})"
