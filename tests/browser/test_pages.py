@@ -16,6 +16,7 @@ import xarray as xr
 from nbnmbt.report.graph import draw, edges, read_rules
 from nbnmbt.report.studies import fingerprint
 from nbnmbt.report.tables import drawn_tables
+from nbnmbt.report.typeset import typeset
 
 
 class _Links(html.parser.HTMLParser):
@@ -167,6 +168,37 @@ def test_tables_hold_what_was_drawn():
         ["1", "0", "3", "0.1"],
         ["1", "1", "4", "0.1"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("Ic0 < Ic1 << Ic3", "<i>I</i><sub>c</sub><sup>0</sup> &lt; "
+         "<i>I</i><sub>c</sub><sup>1</sup> ≪ <i>I</i><sub>c</sub><sup>3</sup>"),
+        ("[1-(T/Tc)^2]^(3/2)", "[1−(T/<i>T</i><sub>c</sub>)<sup>2</sup>]<sup>3/2</sup>"),
+        ("below T_N of MnBi2Te4", "below <i>T</i><sub>N</sub> of MnBi<sub>2</sub>Te<sub>4</sub>"),
+        ("-0.007(8) ohm from 2-3", "−0.007(8) Ω from 2-3"),
+        ("`tc_fraction` & <b>", "<code>tc_fraction</code> &amp; &lt;b&gt;"),
+        # names of results are no symbols
+        ("no_jump_in_plane_Ic0/bound_mA, Tc_NbN", "no_jump_in_plane_Ic0/bound_mA, Tc_NbN"),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_symbols_are_set_as_in_the_paper(text, html):
+    assert str(typeset(text)) == html
+
+
+def test_a_bare_number_does_not_stand_for_words():
+    from nbnmbt.report.content import _claim
+
+    entry = {"figure": "fig2", "panels": ["2d"], "verdict": "supported", "alternatives": None}
+    words = {"value": 2.76, "uncertainty": 0.1, "z": 955.0, "published": {"value": None}}
+    assert _claim({**entry, **words, "unit": ""})["found"] == "–"
+    assert _claim({**entry, **words, "unit": "K"})["found"] == "2.76(10) K"
+    assert _claim({**entry, **words, "unit": "K"})["z_words"] == "–"
+    known = {**words, "z": 0.7, "published": {"value": 3.0}}
+    assert _claim({**entry, **known, "unit": ""})["found"] == "2.76(10)"
+    assert _claim({**entry, **known, "unit": ""})["z_words"] == "0.7"
 
 
 def test_a_new_study_makes_the_report_stale(tmp_path):

@@ -28,6 +28,7 @@ from nbnmbt.paths import repo_root
 from nbnmbt.report import content as report_content
 from nbnmbt.report.content import Content, Figure, gather
 from nbnmbt.report.graph import draw as draw_graph
+from nbnmbt.report.typeset import typeset
 
 __all__ = ["build", "main"]
 
@@ -239,6 +240,7 @@ def _environment(content: Content) -> Any:
         keep_trailing_newline=True,
     )
     environment.filters["inline"] = _inline_html
+    environment.filters["typeset"] = typeset
     environment.filters["size"] = _size
     environment.globals.update(
         report=content,

@@ -143,16 +143,19 @@ def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
     alternatives = entry.get("alternatives")
     panels = ", ".join(map(str, entry.get("panels", ())))
     number = int(entry["figure"].removeprefix("fig"))
+    # a bare number says nothing beside words; the reason of the verdict names it
+    compared = entry["published"].get("value") is not None
+    named = compared or bool(entry["unit"])
     return {
         **entry,
-        "found": value_text(entry),
+        "found": value_text(entry) if named else "–",
         "mark": MARKS[entry["verdict"]],
         "slug": entry["verdict"].replace(" ", "-"),
         "figure_number": number,
         "figure_words": f"Fig. {panels if panels[:1].isdigit() else number}",
         "sensitivity": None if alternatives is None else alternatives.get("summary"),
         "fails_when": [] if alternatives is None else list(alternatives.get("fails_when") or []),
-        "z_words": "–" if entry.get("z") is None else f"{entry['z']:.1f}",
+        "z_words": "–" if entry.get("z") is None or not compared else f"{entry['z']:.1f}",
         "verdict_order": VERDICTS.index(entry["verdict"]),
     }
 
