@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nbnmbt import config
+from nbnmbt.analysis.angle import HarmonicFit, amplitude
 from nbnmbt.claims import load_claims
 from nbnmbt.errors import InputError
 from nbnmbt.paths import repo_root
@@ -125,6 +126,29 @@ def test_pulls_of_honest_errors_have_unit_width_and_cover():
     assert entry["coverage95"] == pytest.approx(0.95, abs=0.02)
     half = [{"numbers": {"a": r["numbers"]["a"] | {"uncertainty": 0.5}}} for r in runs]
     assert coverage.summarise(half)["numbers"]["a"]["coverage68"] < 0.45
+
+
+def test_an_amplitude_planted_at_zero_has_coverage_and_no_pull():
+    # Both components unit normals: the interval of `amplitude` covers zero where the squared
+    # amplitude lies below about 1 + (1 + 0.3 exp(-ratio^2/4)), in two of three cases.
+    generator = np.random.default_rng(5)
+    runs = []
+    for cosine, sine in 1e-4 * generator.normal(size=(4000, 2)):
+        fit = HarmonicFit(
+            mean=1.0,
+            cosine={2: float(cosine)},
+            sine={2: float(sine)},
+            variance={2: 1e-8},
+            f={},
+            p_value={},
+        )
+        value, uncertainty = amplitude(fit)
+        runs.append({"numbers": {"A": {"value": value, "uncertainty": uncertainty, "truth": 0.0}}})
+    entry = coverage.summarise(runs)["numbers"]["A"]
+    assert entry["one_sided"] is True
+    assert entry["pull_mean"] is entry["pull_width"] is None
+    assert entry["coverage68"] == pytest.approx(0.68, abs=0.03)
+    assert entry["coverage95"] == pytest.approx(0.95, abs=0.03)
 
 
 def test_undetermined_numbers_are_counted_not_covered():

@@ -77,3 +77,21 @@ def test_no_vanishing_is_said(y, word):
 def test_scraps(n):
     assert "at least 3" in fit_vanishing(T[:n], T[:n], T[:n]).reason
     assert fit_vanishing(T, T, T, exponents=(), mean_field_powers=()).reason
+
+
+def test_a_ceiling_cuts_off_what_cannot_be():
+    # Points that end at 20 K leave the laws apart by kelvins; the loops are known to end at 24.4 K.
+    low = T[T <= 20]
+    y = 0.18 * (1 - low / 24.4) ** 0.5
+    options = {"exponents": (0.35, 0.5, 1.0), "mean_field_powers": ()}
+    error = np.full(low.size, 0.01)
+    free = fit_vanishing(low, y, error, **options)
+    bounded = fit_vanishing(low, y, error, ceiling=(24.4, 0.1), **options)
+    assert free.high > 26
+    assert bounded.high < 24.7
+    assert bounded.uncertainty < 0.6 * free.uncertainty
+    far = fit_vanishing(low, y, error, ceiling=(60.0, 1.0), **options)
+    assert far.value == pytest.approx(free.value, abs=1e-6)
+    impossible = fit_vanishing(T, 0.3 * np.clip(1 - T / 24.4, 0, None), error[0] * np.ones(T.size),
+                               ceiling=(3.0, 0.01))  # fmt: skip
+    assert "as it must" in impossible.reason

@@ -40,7 +40,7 @@ STAGES: dict[str, str] = {
     "pack_archive": "exchange",
     "run_control": "controls",
     "gather_controls": "controls",
-    "run_random_device": "coverage",
+    "run_random_devices": "coverage",
     "gather_coverage": "coverage",
 }
 #: Least expected time in s after which the pace of this build corrects the expectation.
@@ -72,7 +72,7 @@ def past_seconds(results: str | Path) -> dict[str, float]:
         inside = path.relative_to(results).parts[2:]
         rule = inside[0] if len(inside) > 1 else path.stem
         # the studies keep the benchmarks of one rule without a folder of its own
-        rule = {"controls": "run_control", "coverage": "run_random_device"}.get(
+        rule = {"controls": "run_control", "coverage": "run_random_devices"}.get(
             path.relative_to(results).parts[0], rule
         )
         try:

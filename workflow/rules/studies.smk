@@ -1,5 +1,6 @@
-# Targets beside the paper: negative controls and coverage. One job a run of a virtual device, so that
-# they spread over cores, resume after an interruption and run on a cluster as they are.
+# Targets beside the paper: negative controls and coverage. One job a control device, or ten random
+# devices, so that they spread over cores, resume after an interruption and run on a cluster as they
+# are, and a process pays for its tables once.
 # How many runs, on which grids, is stated in workflow/config/controls.yaml and coverage.yaml.
 
 with open("workflow/config/controls.yaml", encoding="utf-8") as stream:
@@ -16,32 +17,31 @@ rule run_control:
         claims="workflow/config/claims.yaml",
         code=code_inputs("nbnmbt.studies.runs"),
     output:
-        outcome="results/controls/runs/{device}-{number}.json",
+        outcomes="results/controls/runs/{device}.json",
     log:
-        "results/controls/logs/{device}-{number}.log",
+        "results/controls/logs/{device}.log",
     benchmark:
-        "results/controls/benchmarks/{device}-{number}.tsv"
+        "results/controls/benchmarks/{device}.tsv"
     wildcard_constraints:
         device="|".join(map(re.escape, DEVICES)),
-        number=r"\d+",
     conda:
         "../../env.yml"
     params:
         grids=CONTROLS["grids"],
+        runs=list(range(1, CONTROLS["runs"] + 1)),
     message:
-        "Control {wildcards.device}, run {wildcards.number}"
+        "Control {wildcards.device}"
     shell:
-        "python -m nbnmbt.studies.runs --device {wildcards.device:q} --number {wildcards.number}"
-        " --grids {params.grids} --claims {input.claims:q} --out {output.outcome:q}"
+        "python -m nbnmbt.studies.runs --device {wildcards.device:q} --runs {params.runs}"
+        " --grids {params.grids} --claims {input.claims:q} --out {output.outcomes:q}"
         " > {log:q} 2>&1"
 
 
 rule gather_controls:
     input:
         runs=expand(
-            "results/controls/runs/{device}-{number}.json",
+            "results/controls/runs/{device}.json",
             device=[CONTROLS["default"], *CONTROLS["controls"]],
-            number=range(1, CONTROLS["runs"] + 1),
         ),
         controls="workflow/config/controls.yaml",
         code=code_inputs("nbnmbt.studies.controls"),
@@ -68,7 +68,7 @@ rule controls:
         "The negative controls are in results/controls"
 
 
-rule run_random_device:
+rule run_random_devices:
     input:
         device=DEVICES[COVERAGE["device"]],
         grids=DEVICES[COVERAGE["grids"]],
@@ -76,32 +76,36 @@ rule run_random_device:
         claims="workflow/config/claims.yaml",
         code=code_inputs("nbnmbt.studies.runs"),
     output:
-        outcome="results/coverage/runs/{number}.json",
+        outcomes="results/coverage/runs/{first}-{last}.json",
     log:
-        "results/coverage/logs/{number}.log",
+        "results/coverage/logs/{first}-{last}.log",
     benchmark:
-        "results/coverage/benchmarks/{number}.tsv"
+        "results/coverage/benchmarks/{first}-{last}.tsv"
     wildcard_constraints:
-        number=r"\d+",
+        first=r"\d+",
+        last=r"\d+",
     conda:
         "../../env.yml"
     params:
         device=COVERAGE["device"],
         grids=COVERAGE["grids"],
+        runs=lambda wildcards: list(
+            range(int(wildcards.first), int(wildcards.last) + 1)
+        ),
     message:
-        "Random device {wildcards.number}"
+        "Random devices {wildcards.first} to {wildcards.last}"
     shell:
-        "python -m nbnmbt.studies.runs --device {params.device} --number {wildcards.number}"
+        "python -m nbnmbt.studies.runs --device {params.device} --runs {params.runs}"
         " --grids {params.grids} --priors {input.priors:q} --claims {input.claims:q}"
-        " --out {output.outcome:q} > {log:q} 2>&1"
+        " --out {output.outcomes:q} > {log:q} 2>&1"
 
 
 rule gather_coverage:
     input:
-        runs=expand(
-            "results/coverage/runs/{number}.json",
-            number=range(1, COVERAGE["count"] + 1),
-        ),
+        runs=[
+            f"results/coverage/runs/{first}-{min(first + 9, COVERAGE['count'])}.json"
+            for first in range(1, COVERAGE["count"] + 1, 10)
+        ],
         code=code_inputs("nbnmbt.studies.coverage"),
     output:
         multiext("results/coverage/coverage", ".csv", ".png"),

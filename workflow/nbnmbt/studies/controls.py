@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -241,9 +240,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="confusion.json; siblings follow")
     parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args(argv)
-    from nbnmbt.studies.runs import write
+    from nbnmbt.studies.runs import read, write
 
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.runs]
+    runs = read(arguments.runs)
     matrix = confusion(load_controls(arguments.controls), runs)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_csv(matrix, arguments.out.with_suffix(".csv"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,9 +85,10 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     -------
     dict
         ``devices`` and ``numbers``: key -> ``n`` (devices with value, uncertainty and truth),
-        ``undetermined``, ``pull_mean``, ``pull_mean_error``, ``pull_width`` (standard deviation),
-        ``pull_width_robust`` (half the central 68 % range), ``coverage68``, ``coverage95`` with
-        binomial 95 % intervals.
+        ``undetermined``, ``one_sided`` (an amplitude planted at zero, its bound: no pull, but its
+        interval must cover zero as often as any other), ``pull_mean``, ``pull_mean_error``,
+        ``pull_width`` (standard deviation), ``pull_width_robust`` (half the central 68 % range),
+        ``coverage68``, ``coverage95`` with binomial 95 % intervals.
     """
     from nbnmbt.studies.controls import binomial_interval
 
@@ -96,6 +96,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     summary = {}
     for key in keys:
         pulls, undetermined = [], 0
+        one_sided = True
         for run in runs:
             number = run["numbers"][key]
             if number["truth"] is None:
@@ -103,18 +104,22 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             if number["value"] is None or not number["uncertainty"]:
                 undetermined += 1
                 continue
+            one_sided &= number["truth"] == 0 and number["value"] >= 0
             pulls.append((number["value"] - number["truth"]) / number["uncertainty"])
         z = np.array(pulls)
         n = z.size
+        one_sided &= n > 0
+        scattered = n > 1 and not one_sided
         inside68, inside95 = int((np.abs(z) <= 1).sum()), int((np.abs(z) <= 1.96).sum())
         summary[key] = {
             "n": n,
             "undetermined": undetermined,
-            "pull_mean": float(z.mean()) if n else None,
-            "pull_mean_error": float(z.std(ddof=1) / math.sqrt(n)) if n > 1 else None,
-            "pull_width": float(z.std(ddof=1)) if n > 1 else None,
+            "one_sided": one_sided,
+            "pull_mean": float(z.mean()) if n and not one_sided else None,
+            "pull_mean_error": float(z.std(ddof=1) / math.sqrt(n)) if scattered else None,
+            "pull_width": float(z.std(ddof=1)) if scattered else None,
             "pull_width_robust": (
-                float(np.subtract(*np.percentile(z, [84.13, 15.87])) / 2) if n > 1 else None
+                float(np.subtract(*np.percentile(z, [84.13, 15.87])) / 2) if scattered else None
             ),
             "coverage68": inside68 / n if n else None,
             "coverage68_interval": binomial_interval(inside68, n),
@@ -173,10 +178,11 @@ def draw_coverage(summary: Mapping[str, Any], path: Path) -> None:
     axes[0].set_yticks(rows, list(numbers))
     axes[0].invert_yaxis()
     axes[0].legend(loc="lower left", frameon=False)
+    pulled = [(v, row) for v, row in zip(numbers.values(), rows, strict=True) if not v["one_sided"]]
     axes[1].errorbar(
-        [v["pull_mean"] for v in numbers.values()],
-        rows,
-        xerr=[v["pull_width"] or 0 for v in numbers.values()],
+        [v["pull_mean"] for v, _ in pulled],
+        [row for _, row in pulled],
+        xerr=[v["pull_width"] or 0 for v, _ in pulled],
         fmt="o",
         ms=3,
         lw=0.7,
@@ -200,9 +206,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="coverage.json; siblings follow")
     parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args(argv)
-    from nbnmbt.studies.runs import write
+    from nbnmbt.studies.runs import read, write
 
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.runs]
+    runs = read(arguments.runs)
     summary = summarise(runs)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_csv(summary, arguments.out.with_suffix(".csv"))

@@ -1,4 +1,4 @@
-"""One run of a virtual device: simulate into a scratch folder, analyse, keep the outcome alone."""
+"""Runs of a virtual device: simulate into a scratch folder, analyse, keep the outcome alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["main", "run_device"]
+__all__ = ["main", "read", "run_device", "write"]
 
 
 def run_device(
@@ -84,29 +84,42 @@ def write(content: Any, path: Path) -> None:
     scratch.replace(path)
 
 
+def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the outcomes of all files that `main` wrote, in their order."""
+    return [run for path in paths for run in json.loads(path.read_text(encoding="utf-8"))]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a virtual device once and write what was found beside what was planted."""
+    """Run a virtual device several times and write what was found beside what was planted.
+
+    Several runs in one process pay only once for the tables of the physics: some 5 s each.
+    """
     parser = argparse.ArgumentParser(prog="python -m nbnmbt.studies.runs", description=main.__doc__)
     parser.add_argument("--device", required=True, help="name of a device in workflow/devices")
-    parser.add_argument("--number", type=int, required=True, help="number of the run")
+    parser.add_argument("--runs", type=int, nargs="+", required=True, help="numbers of the runs")
     parser.add_argument("--grids", help="device whose grids are used instead")
     parser.add_argument("--priors", type=Path, help="YAML of priors to draw the device from")
     parser.add_argument("--claims", type=Path, required=True, help="claims.yaml")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    overrides = None
+    priors = None
     if arguments.priors is not None:
         from nbnmbt.studies.coverage import draw, load_priors
 
-        overrides = draw(load_priors(arguments.priors), arguments.number)
-    content = run_device(
-        arguments.device,
-        arguments.number,
-        claims_path=arguments.claims,
-        grids=arguments.grids,
-        overrides=overrides,
-    )
-    write(content, arguments.out)
+        priors = load_priors(arguments.priors)
+    outcomes = []
+    for number in arguments.runs:
+        outcomes.append(
+            run_device(
+                arguments.device,
+                number,
+                claims_path=arguments.claims,
+                grids=arguments.grids,
+                overrides=None if priors is None else draw(priors, number),
+            )
+        )
+        print(f"{arguments.device}: run {number}", flush=True)
+    write(outcomes, arguments.out)
 
 
 if __name__ == "__main__":
