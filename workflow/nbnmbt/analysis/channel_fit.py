@@ -452,6 +452,7 @@ class _Work:
         self.tried = False
         self.follow = self.options.temperature == "auto" and bool(self.moves.any())
         self.reference = self._reference()
+        self.polarity = self._single_polarity()
         self.order_test: dict = {}
 
     # ---- helpers -------------------------------------------------------------------------------
@@ -470,6 +471,13 @@ class _Work:
         keys = [g.ravel() for g in grid]
         order = np.lexsort((keys[2], keys[1], keys[0]))
         return int(order[self.usable[order]][0])
+
+    def _single_polarity(self) -> int:
+        """Sign of the current where only one was swept, else 0."""
+        grid, least = self.sweeps.grid, self.options.lowest_peak_mA
+        if grid.min() > -least and grid.max() > least:
+            return 1
+        return -1 if grid.max() < least and grid.min() < -least else 0
 
     def traces(self, rows: NDArray[np.intp]) -> vi_fit.Traces:
         """Points of the traces `rows`, directions one behind the other."""
@@ -508,10 +516,14 @@ class _Work:
             )
             for j in range(sweeps.n)
         ]
-        matched = [ridges.match_polarities(*pair) for pair in self.peaks]
+        if self.polarity:
+            matched = [pair[0 if self.polarity > 0 else 1] for pair in self.peaks]
+        else:
+            matched = [ridges.match_polarities(*pair) for pair in self.peaks]
         strongest = matched[self.reference]
         if strongest.size > options.max_channels:
-            keep = np.sort(np.argsort(strongest.prominence)[-options.max_channels :])
+            highest = np.argsort(strongest.prominence)[::-1]
+            keep = np.sort(highest[: options.max_channels])
             strongest = strongest.take(keep)
         self.ridge = self._track(matched, strongest.position)
         self.widths = strongest.width
@@ -655,13 +667,26 @@ class _Work:
                 start[a, layout.andreev] = contact
                 has[a] = True
         moves = np.full(n, bool(self.moves[row[0]] and self.follow))
-        free = layout.free(np.tile(there, (n, 1)), has, moves)
+        free = self._free(layout, np.tile(there, (n, 1)), has, moves)
         many = self.traces(np.repeat(row, n))
         prior = self._weak_prior(n, layout, has, start)
         self._weak_beta(prior, layout, np.repeat(row, n))
         start[:, layout.beta] = prior.mean[:, layout.beta]
         fits = vi_fit.fit(many, start, layout, free, prior=prior, max_iterations=40)
         return _one(fits, int(np.nanargmin(fits.objective)))
+
+    def _free(
+        self,
+        layout: vi_fit.Layout,
+        active: NDArray[np.bool_],
+        has: NDArray[np.bool_],
+        moves: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Parameters to fit; one polarity alone does not tell an offset current."""
+        free = layout.free(active, has, moves)
+        if self.polarity:
+            free[:, 0] = False
+        return free
 
     def _weak_prior(
         self, n: int, layout: vi_fit.Layout, has: NDArray[np.bool_], start: Array
@@ -704,8 +729,10 @@ class _Work:
         T = np.asarray(self.sweeps.axes[0], dtype=float)
         if T.size >= 3:
             lines = resistance.reshape(self.sweeps.shape)
-            change = np.abs(np.diff(lines, axis=0) / np.diff(T)[:, None, None])
-            edge = change[:1] * 0.0
+            steps = np.diff(T)[:, None, None]
+            # A repeated set-point says nothing of the slope.
+            change = np.abs(np.diff(lines, axis=0) / np.where(steps == 0, np.inf, steps))
+            edge = np.zeros_like(change[:1])
             steeper = np.fmax(np.concatenate([edge, change]), np.concatenate([change, edge]))
             width = width + np.nan_to_num(steeper.reshape(-1))
         return np.maximum(width, 1e-6)
@@ -906,7 +933,7 @@ class _Work:
         if strong.size > 8:
             strong = strong[np.unique(np.linspace(0, strong.size - 1, 8).round().astype(int))]
         has = np.ones(strong.size, dtype=bool)
-        free = layout.free(self.active[strong], has, self.moves[strong] & self.follow)
+        free = self._free(layout, self.active[strong], has, self.moves[strong] & self.follow)
         start = self.fit.parameters[strong].copy()
         start[:, layout.contact] = np.median(start[:, layout.contact], axis=0)
         prior = self.prior.take(strong)
@@ -990,7 +1017,7 @@ class _Work:
     ) -> vi_fit.Fit:
         active = self.active[rows] if active is None else active
         has = np.full(rows.size, self.has_andreev) & self.usable[rows]
-        free = self.layout.free(active, has, self.moves[rows] & self.follow)
+        free = self._free(self.layout, active, has, self.moves[rows] & self.follow)
         if fixed is not None:
             free &= ~fixed
         prior = self.prior.take(rows) if prior is None else prior
@@ -1035,7 +1062,10 @@ class _Work:
         # Against the neighbours, so that smooth misfit makes no spike.
         middle = np.full_like(residual, np.nan)
         sides = np.stack([residual[..., :-2], residual[..., 2:]])
-        middle[..., 1:-1] = residual[..., 1:-1] - np.nanmean(sides, axis=0)
+        there = np.isfinite(sides)
+        total = np.where(there, sides, 0.0).sum(axis=0)
+        mean = np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)
+        middle[..., 1:-1] = residual[..., 1:-1] - mean
         spread = np.full_like(residual, np.nan)
         spread[..., 1:-1] = np.abs(sides[1] - sides[0])
         with np.errstate(invalid="ignore"):

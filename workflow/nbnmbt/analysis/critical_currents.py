@@ -206,9 +206,9 @@ def extract(
     missing = _reason_missing(ds)
     if missing:
         return _empty(ds, missing)
-    sweeps, temperature, field = _sweeps(ds)
-    if not sweeps.n or not sweeps.grid.size:
+    if not ds["V"].size:
         return _empty(ds, "the dataset holds no point")
+    sweeps, temperature, field = _sweeps(ds)
     result = fit_dataset(sweeps, options, report=report)
     if result is None:
         return _empty(ds, "no V(I) sweep has enough points to be fitted")
