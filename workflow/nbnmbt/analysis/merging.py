@@ -13,9 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnmbt.analysis import ridges
+from nbnmbt.analysis import ridges, vi_fit
+from nbnmbt.analysis.censoring import Censoring
+from nbnmbt.analysis.fit_state import aicc
 
-__all__ = ["merged_pairs", "too_close"]
+__all__ = ["Mergers", "merged_pairs", "too_close"]
 
 Array = NDArray[np.float64]
 
@@ -86,3 +88,67 @@ def merged_pairs(
 
 def _row(index: Sequence[int], shape: tuple[int, int, int]) -> int:
     return int(np.ravel_multi_index(tuple(index), shape))
+
+
+class Mergers(Censoring):
+    """Last step: what may not pass for a channel."""
+
+    def find_mergers(self) -> None:
+        """Channels that cannot be told from a neighbour, or that are several in one."""
+        self.merged = np.zeros((self.sweeps.n, self.K), dtype=bool)
+        self.ambiguous_from = self._hidden_channel()
+        if self.ambiguous_from is not None:
+            self.merged[:, self.ambiguous_from :] = True
+            self.report(
+                f"channel {self.ambiguous_from} is more than one in the traces that misfit: its"
+                " label and all higher ones are undetermined"
+            )
+        if self.K < 2:
+            return
+        width, _ = vi_fit.peak_widths(self.fit)
+        close = too_close(
+            np.exp(self.fit.parameters[:, self.layout.ln_Ic]),
+            width,
+            self.active,
+            self.options.least_separation,
+        )
+        self.merged |= merged_pairs(
+            close, self.active, self.sweeps.shape, self.index(self.reference)
+        )
+
+    def _hidden_channel(self, traces: int = 4) -> int | None:
+        """Lowest channel that is better described by two in most of the traces that misfit.
+
+        Only traces that the model as it stands does not describe are asked, the worst ones. Two in
+        place of one must remove most of the misfit: a shape that no channel has is not a second
+        channel.
+        """
+        with np.errstate(invalid="ignore"):
+            excess = (self.fit.chi2_nu - 1.0) / np.sqrt(2.0 / np.maximum(self.fit.dof, 1))
+            misfit = np.flatnonzero((excess > 8.0) & self.usable & self.active.any(axis=1))
+        misfit = misfit[np.argsort(-excess[misfit], kind="stable")]
+        for k in range(self.K):
+            asked = misfit[self.active[misfit, k]][:traces]
+            if asked.size and np.mean([self._is_double(int(j), k) for j in asked]) >= 0.5:
+                return k
+        return None
+
+    def _is_double(self, row: int, k: int) -> bool:
+        """Whether two channels in place of channel `k` describe a trace, and one does not."""
+        here = np.array([row])
+        x = self.fit.parameters[row]
+        known = np.where(self.active[row], np.exp(x[self.layout.ln_Ic]), np.nan)
+        contact = [tuple(x[self.layout.andreev])] if self.has_andreev else [None]
+        noise = self._noise_of(self.fit.take([row]))
+        single = self._best_start(here, known, noise, contact)
+        twins = []
+        for spread in (0.01, 0.04, 0.12):
+            pair = np.insert(known, k, known[k])
+            pair[k], pair[k + 1] = known[k] * (1 - spread), known[k] * (1 + spread)
+            others = np.delete(pair, [k, k + 1])
+            if np.any((others > pair[k]) & (others < pair[k + 1])):
+                continue
+            twins.append(self._best_start(here, pair, noise, contact))
+        best = min(twins, key=lambda fit: fit.objective[0])
+        left = (best.chi2_nu[0] - 1.0) / max(single.chi2_nu[0] - 1.0, 1e-9)
+        return bool(aicc(best)[0] < aicc(single)[0] - 20.0 and left < 0.3)

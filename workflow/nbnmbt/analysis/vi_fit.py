@@ -59,6 +59,19 @@ _GAP_MAX = 5.0
 _Z_MAX = 2.0
 _TINY = 1e-9
 _LOG_R_AR = (-5.0, 8.0)
+# Fields of `Fit` with one entry a trace.
+_PER_TRACE = (
+    "parameters",
+    "covariance",
+    "free",
+    "chi2",
+    "dof",
+    "objective",
+    "converged",
+    "V",
+    "dVdI",
+    "dVdT",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,21 +323,14 @@ class Fit:
         """Standard errors for the given sigma, shape (n, size)."""
         return np.sqrt(np.maximum(np.diagonal(self.covariance, axis1=1, axis2=2), 0.0))
 
+    def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Fit:
+        """Return the fits of the traces `rows`."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in _PER_TRACE})
+
     def put(self, rows: NDArray[np.intp], other: Fit) -> Fit:
         """Return a copy in which the traces `rows` are those of `other`."""
         new = {}
-        for name in (
-            "parameters",
-            "covariance",
-            "free",
-            "chi2",
-            "dof",
-            "objective",
-            "converged",
-            "V",
-            "dVdI",
-            "dVdT",
-        ):
+        for name in _PER_TRACE:
             array = getattr(self, name).copy()
             array[rows] = getattr(other, name)
             new[name] = array
