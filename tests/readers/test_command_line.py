@@ -13,6 +13,7 @@ from lab_files import iv_bytes, multivu_bytes, ohmic, resistivity_rows
 
 from nbnmbt import datasets
 from nbnmbt.__main__ import main, sparkline
+from nbnmbt.readers import multivu
 from nbnmbt.samples import load
 
 I = np.round(np.arange(-20, 21) * 5e-5, 12)
@@ -191,3 +192,72 @@ def test_sparkline():
     assert sparkline(np.arange(8.0)) == "▁▂▃▄▅▆▇█"
     assert sparkline(np.array([1.0, np.nan, 1.0])) == "▁ ▁"
     assert sparkline(np.array([np.nan])) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["draft", "empty"], "the folder is empty; copy your files there first"),
+        (["draft", "nothing"], "no file in the folder can be used; nothing.dat: the file is empty"),
+        (["draft", "not there"], "there is no such folder"),
+        (["show", "empty"], "this is a folder; 'show' takes one file"),
+        (["show", "picture/fig.png"], "is it a text file"),
+        (["check", "not/there"], "there is no such sample folder"),
+        (["check", "./my sample"], "cannot be the name of a sample (found 'my sample'"),
+        (["provenance", "nothing/nothing.dat"], "a stamp is in .pdf, .svg, .png, .nc, .json files"),
+    ],
+)
+def test_ugly_folders_get_one_sentence(tmp_path, monkeypatch, capsys, command, words):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "nothing", "picture", "my sample"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "nothing" / "nothing.dat").write_bytes(b"")
+    (tmp_path / "picture" / "fig.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x9d\x81")
+    (tmp_path / "my sample" / "rt.dat").write_bytes(
+        multivu_bytes(resistivity_rows(T, 0 * T, {1: T}))
+    )
+    if "my sample" in command[1]:
+        assert main(["draft", "my sample"]) == 0
+    capsys.readouterr()
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_a_picture_among_the_files_is_left_alone(tmp_path, capsys):
+    (tmp_path / "fig.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x9d\x81")
+    (tmp_path / "RT_NbN.dat").write_bytes(multivu_bytes(resistivity_rows(T, 0 * T, {1: T})))
+    assert main(["draft", str(tmp_path)]) == 0
+    assert "not used: fig.png: no measurement" in capsys.readouterr().out
+
+
+def test_a_file_without_permission_is_one_problem_beside_the_others(lab, monkeypatch, capsys):
+    assert main(["draft", str(lab)]) == 0
+    good = multivu.read
+
+    def denied(path, *arguments, **options):
+        if str(path).endswith("RT_NbN.dat"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return good(path, *arguments, **options)
+
+    monkeypatch.setattr(multivu, "read", denied)
+    capsys.readouterr()
+    assert main(["check", str(lab)]) == 1
+    captured = capsys.readouterr()
+    assert "RT_NbN.dat: permission denied; change the permission" in captured.err
+    assert "mr_interface     1 files" in captured.out
+    assert main(["show", str(lab / "RT_NbN.dat")]) == 1
+    assert "permission denied" in capsys.readouterr().err
+
+
+def test_a_sheet_saved_by_a_spreadsheet(tmp_path, capsys):
+    """Semicolons, BOM and CRLF of Excel; a decimal comma among them is refused with advice."""
+    (tmp_path / "rt.dat").write_bytes(multivu_bytes(resistivity_rows(T, 0 * T, {1: T})))
+    (tmp_path / "sample.yaml").write_text("title: x\nprovenance: measured\n")
+    names = "measurement;file;quantity;configuration;orientation;temperature_K;field_T;layout"
+    for field, code in (("0", 0), ("0,5", 1)):
+        row = f"rt_nbn;rt.dat;R-T;NbN;;;{field};multivu"
+        (tmp_path / "measurements.csv").write_bytes(f"\ufeff{names}\r\n{row}\r\n".encode())
+        assert main(["check", str(tmp_path)]) == code
+    assert "write a decimal point, not a comma" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnmbt.errors import InputError
+from nbnmbt.errors import InputError, of_system
 
 _EPILOG = """\
 examples:
@@ -96,6 +96,9 @@ def main(argv: list[str] | None = None) -> int:
         # The reader (head, less) has seen enough.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"error: {of_system(error)}", file=sys.stderr)
+        return 1
 
 
 # ---------------------------------------------------------------------------------------- draft
@@ -206,6 +209,10 @@ def _show(arguments: argparse.Namespace) -> int:
     from nbnmbt.readers import iv_text, layouts, multivu, sniff
 
     path: Path = arguments.file
+    if path.is_dir():
+        raise InputError(
+            "this is a folder", file=path, advice="'show' takes one file; 'check' takes a folder"
+        )
     if not path.is_file():
         raise InputError("there is no such file", file=path)
     if path.suffix.lower() == ".nc":

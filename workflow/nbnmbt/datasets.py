@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from nbnmbt.errors import InputError
+from nbnmbt.errors import InputError, of_system
 from nbnmbt.readers import iv_text, layouts, multivu
 from nbnmbt.readers.report import ReadReport
 from nbnmbt.samples import (
@@ -1162,6 +1162,9 @@ def examine(
             except InputError as error:
                 problems.append(error)
                 continue
+            except OSError as error:
+                problems.append(of_system(error))
+                continue
             twin = hashes.setdefault((report.sha256, row.channel), row.file)
             if twin != row.file:
                 del out.sweeps[start:]
@@ -1369,6 +1372,9 @@ def main(argv: list[str] | None = None) -> int:
         )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {of_system(error)}", file=sys.stderr)
         return 1
     return 0
 

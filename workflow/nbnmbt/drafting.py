@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnmbt.errors import InputError
+from nbnmbt.errors import InputError, of_system
 from nbnmbt.readers import iv_text, layouts, multivu, sniff
 from nbnmbt.readers.layouts import Layout
 from nbnmbt.samples import COLUMNS, MEASUREMENTS, Assembly, file_sha256
@@ -81,11 +81,18 @@ def draft(folder: str | Path) -> Draft:
     paths = [p for p in folder.rglob("*") if p.is_file() and p.name not in _OWN]
     for path in sorted(paths, key=lambda p: p.as_posix()):
         name = path.relative_to(folder).as_posix()
-        kind = sniff.kind(path)
+        try:
+            kind = sniff.kind(path)
+            digest = file_sha256(path)
+        except OSError as error:
+            skipped.append(str(of_system(error)).rstrip("."))
+            continue
         if kind in ("sibling", "other"):
             skipped.append(f"{name}: no measurement")
             continue
-        digest = file_sha256(path)
+        if not path.stat().st_size:
+            skipped.append(f"{name}: the file is empty")
+            continue
         if digest in hashes:
             skipped.append(f"{name}: byte-identical to {hashes[digest]}")
             continue
@@ -119,7 +126,9 @@ def draft(folder: str | Path) -> Draft:
             skipped.append(text if error.file else f"{name}: {text}")
     if not found and not declared:
         raise InputError(
-            "no file in the folder can be used", file=folder, advice="; ".join(skipped[:5])
+            "no file in the folder can be used" if skipped else "the folder is empty",
+            file=folder,
+            advice="; ".join(skipped[:5]) or "copy your files there first",
         )
     _assign(found)
     return Draft(

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+#: More options than this are not listed in a sentence.
+_LISTED = 20
+
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """Return the option spelled most like `name`, or None if nothing is close.
@@ -24,12 +27,12 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """Return advice: the nearest name if there is one, else the list of what is allowed."""
+    """Return advice: the nearest name if there is one, else (the first of) what is allowed."""
     options = [str(option) for option in options]
     hint = nearest(name, options)
     if hint is not None:
         return f"did you mean {hint!r}?"
-    return "allowed are " + ", ".join(options)
+    return "allowed are " + ", ".join(options[:_LISTED]) + (", ..." if options[_LISTED:] else "")
 
 
 class InputError(ValueError):
@@ -106,3 +109,13 @@ def _rebuild(problem: str, fields: dict) -> InputError:
 def _quote(value: object) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 90 else text[:87] + "..."
+
+
+def of_system(error: OSError) -> InputError:
+    """Return the sentence for a file that the system does not let us read or write."""
+    if isinstance(error, PermissionError):
+        advice = "change the permission, or copy the file"
+    else:
+        advice = None
+    reason = (error.strerror or str(error)).lower()
+    return InputError(reason, file=error.filename, advice=advice)

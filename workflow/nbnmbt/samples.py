@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nbnmbt.errors import InputError, did_you_mean, nearest
+from nbnmbt.errors import InputError, did_you_mean, nearest, of_system
 from nbnmbt.readers import iv_text, layouts, multivu
 from nbnmbt.readers.layouts import Column, Layout
 from nbnmbt.readers.recording import Recording
@@ -23,6 +23,8 @@ from nbnmbt.readers.text_table import decode, to_float
 QUANTITIES = ("R-T", "R-B", "V-I")
 CONFIGURATIONS = ("interface", "MnBi2Te4", "NbN")
 ORIENTATIONS = ("out-of-plane", "in-plane", "")
+#: What a folder of data/raw must be called, for the workflow makes paths of it.
+SAMPLE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 BUILT_IN_LAYOUTS = (multivu.LAYOUT, iv_text.LAYOUT)
 
 
@@ -295,6 +297,17 @@ def inspect(directory: str | Path) -> tuple[SampleSheet | None, list[InputError]
                 else "copy your files there and run 'nbnmbt draft' on it",
             )
         ]
+    name = directory.resolve().name
+    if not re.fullmatch(SAMPLE_NAME, name):
+        problems.append(
+            InputError(
+                "the name of the folder cannot be the name of a sample",
+                file=directory,
+                found=name,
+                expected="letters, digits, '_', '-' and '.', the first a letter or digit",
+                advice="rename the folder",
+            )
+        )
     info = _load_info(directory / "sample.yaml", problems)
     rows = _load_rows(directory, info, problems)
     if info is None or rows is None:
@@ -317,11 +330,15 @@ def _load_info(path: Path, problems: list[InputError]) -> SampleInfo | None:
         return None
     try:
         text, _ = decode(path.read_bytes(), "utf-8", path)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+    except OSError as error:
+        problems.append(of_system(error))
+        return None
     except InputError as error:
         problems.append(error)
         return None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problems.append(
@@ -414,6 +431,9 @@ def _load_rows(
         return None
     try:
         text, _ = decode(path.read_bytes(), None, path)
+    except OSError as error:
+        problems.append(of_system(error))
+        return None
     except InputError as error:
         problems.append(error)
         return None
