@@ -53,8 +53,11 @@ def stack(axes: Axes, data: xr.Dataset, *, fill: float = 2.6) -> xr.Dataset:
     )
     offset = step * np.arange(len(temperatures))
     shifted = (values - reference[None, :, None]) / factor[None, :, None] + offset[None, :, None]
-    # The temperature stands where its curve ends on the right.
+    # A temperature stands where its curve ends on the right, if they do not get into each other's
+    # way there.
     ends = np.array([_last(shifted[:, i]) for i in range(len(temperatures))])
+    if np.any(np.diff(ends) < 0.7 * step):
+        ends = offset
     for index, temperature in enumerate(temperatures):
         for row, branch in enumerate(table["branch"].values):
             (line,) = axes.plot(
