@@ -13,7 +13,7 @@ from lab_files import iv_bytes, multivu_bytes, ohmic, resistivity_rows
 
 from nbnmbt import datasets
 from nbnmbt.__main__ import main, sparkline
-from nbnmbt.readers import multivu
+from nbnmbt.readers import multivu, sniff
 from nbnmbt.samples import load
 
 I = np.round(np.arange(-20, 21) * 5e-5, 12)
@@ -261,3 +261,12 @@ def test_a_sheet_saved_by_a_spreadsheet(tmp_path, capsys):
         (tmp_path / "measurements.csv").write_bytes(f"\ufeff{names}\r\n{row}\r\n".encode())
         assert main(["check", str(tmp_path)]) == code
     assert "write a decimal point, not a comma" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["RT.dat.gph", "RT.DAT.GPH", "RT.rw.dat", "Run.SEQ", ".hidden"])
+def test_companions_are_left_alone_whatever_they_hold(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(multivu_bytes(resistivity_rows(T, 0 * T, {1: T})))
+    assert sniff.kind(path) == "sibling"
+    path = path.rename(tmp_path / "RT.Dat")
+    assert sniff.kind(path) == "multivu"
