@@ -131,10 +131,14 @@ def test_workflow_graph_follows_the_rules():
         ("fit_loops", "judge_claims"),
         ("draw_fig2", "write_report"),
         ("write_ledger", "write_report"),
+        ("write_report", "describe_run"),
+        ("describe_run", "pack_archive"),
     ):
         assert wanted in joined
     assert ("draw_fig7", "fit_loops") not in joined
     assert ("fit_temperature_laws", "draw_fig7") not in joined
+    css = Path(report_sample.ROOT, "workflow/nbnmbt/report/static/report.css").read_text()
+    assert all(f".stage-{rule.stage} " in css for rule in rules)
     assert draw(rules, {"simulate": 2.0}) == draw(rules, {"simulate": 2.0})
     assert "2.0 s" in draw(rules, {"simulate": 2.0})
 

@@ -130,7 +130,8 @@ class App:
         canvas.header_visible = False
         canvas.footer_visible = False
         canvas.resizable = False
-        canvas.toolbar_position = "right"
+        # over the empty margin below the axes, not over a curve
+        canvas.toolbar_position = "bottom"
         self.canvas = canvas
         self.controls: dict[str, Any] = {}
         # What follows a slider is drawn on top of a kept picture of all the rest: a move then takes

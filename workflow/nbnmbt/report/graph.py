@@ -83,9 +83,9 @@ def read_rules(folder: Path) -> list[Rule]:
 
 
 def _spelled_out(section: str, text: str) -> str:
-    """Inputs with the dictionaries that they unpack, and files for the functions they ask."""
-    for name in re.findall(r"\*\*([A-Z_]+)", section):
-        found = re.search(rf"^{name} = \{{(.*?)^\}}", text, re.MULTILINE | re.DOTALL)
+    """Inputs with the lists and dictionaries they name, and files for the functions they ask."""
+    for name in re.findall(r"(?:\*\*|=)([A-Z_]+)\b", section):
+        found = re.search(rf"^{name} = [{{\[](.*?)^[}}\]]", text, re.MULTILINE | re.DOTALL)
         section += found[1] if found else ""
     for call, path in _BY_FUNCTION.items():
         if call in section:
