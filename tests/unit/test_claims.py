@@ -279,3 +279,9 @@ def test_all_four_formats(tmp_path):
     assert "resists &lt; 5 % &amp; more" in (tmp_path / "c.html").read_text()
     assert "10.812(12)" in (tmp_path / "c.tex").read_text()
     assert (tmp_path / "c.csv").read_text().splitlines()[0].startswith("id,statement,quote")
+
+
+def test_a_plain_number_carries_the_definition_of_its_statistic():
+    data = evidence(statistics={"peaks": {"both": 3, "definition": "Number of peaks."}})
+    assert data.number("s/peaks/both").definition == "Number of peaks."
+    assert evidence(statistics={"n": 3}).number("s/n").definition == "s/n"

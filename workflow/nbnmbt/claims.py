@@ -362,7 +362,9 @@ class Evidence:
                 estimator=stage,
                 reason=_why_missing(node if isinstance(node, Mapping) else {}),
             )
-        return _exact(float(value), "")
+        node = self.statistic(path.rpartition("/")[0]) if "/" in path else {}
+        words = node.get("definition") if isinstance(node, Mapping) else None
+        return replace(_exact(float(value), ""), definition=words or path)
 
 
 def _why_missing(entry: Mapping[str, Any]) -> str:

@@ -388,6 +388,8 @@ def kink_profiles(
                 ha="left",
                 va="bottom",
                 fontsize=style.SMALL,
+                path_effects=style.outlined(),
+                zorder=5,
             )
         highest = max(level or 1.0, *(float(np.nanmax(value)) for _, value in drawn.values()))
         axes.set(
