@@ -25,7 +25,7 @@ CASES = {
     "N03_no_AR": (["iv_interface", "rt_interface"], ["C10", "C04", "C08"]),
     "N05_anisotropic_Ic": (ANGLE, ["C24", "C22", "C23"]),
     "N08_tilt": (ANGLE, ["C24", "C21"]),
-    "N12_lag_remanence_only": (LOOPS, ["C26", "C28", "C30"]),
+    "N12_lag_remanence_only": (["loops_interface", "rt_mnbi2te4"], ["C26", "C28", "C30"]),
     "N17_swapped_orientation": (ANGLE, ["C24", "C23", "C22", "C21"]),
 }
 
