@@ -350,9 +350,6 @@ class Results:
         if stage == "spectrum":
             names = importlib.import_module(config.STAGES[stage]).MEASUREMENTS
             return {"fits": {name: self.critical_currents(name) for name in names}}
-        if stage == "spectrum":
-            names = importlib.import_module(config.STAGES[stage]).MEASUREMENTS
-            return {"fits": {name: self.critical_currents(name) for name in names}}
         return {key: fetch[kind](name) for key, (kind, name) in _FETCH[stage].items()}
 
     def _raw_sheet(self) -> Path:

@@ -7,7 +7,6 @@ its maximum where the peak is wide and so turn a two-fold width into a two-fold 
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from scipy import special
 from nbnmbt.analysis.curves import (
     Curve,
     channel_curve,
-    open_measured,
-    parse_options,
     unmeasured_reason,
 )
 from nbnmbt.analysis.estimate import (
@@ -29,11 +26,10 @@ from nbnmbt.analysis.estimate import (
     definition_of,
     estimated,
     undetermined,
-    write_stage,
 )
 from nbnmbt.analysis.kinks import Options as KinkOptions
 from nbnmbt.analysis.kinks import holm, local_slope, sup_f_test
-from nbnmbt.provenance import provenance_of, stage_attributes
+from nbnmbt.analysis.stage import stage_command
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -1145,55 +1141,18 @@ def _film(
         statistics[f"anisotropy_nbn_{_name((channel, field))}"] = entry
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.angle", description="Angular dependence of Ic and widths."
-    )
-    parser.add_argument("--angle", help="critical currents of iv_angle (.nc)")
-    parser.add_argument("--angle-nbn", help="critical currents of iv_angle_nbn (.nc)")
-    parser.add_argument("--in-plane", help="critical currents of iv_in_plane (.nc)")
-    parser.add_argument("--out-of-plane", help="critical currents of iv_out_of_plane (.nc)")
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="angle.json")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    angle, angle_nbn = open_measured(args.angle), open_measured(args.angle_nbn)
-    sample = next(
-        (str(ds.attrs["sample"]) for ds in (angle, angle_nbn) if ds and "sample" in ds.attrs), ""
-    )
-    estimates, statistics = run(
-        angle,
-        angle_nbn,
-        options,
-        in_plane=open_measured(args.in_plane),
-        out_of_plane=open_measured(args.out_of_plane),
-        sample=sample,
-    )
-    write_stage(
-        args.out,
-        estimates,
-        statistics,
-        attrs=stage_attributes(
-            "angle",
-            options.model_dump(mode="json"),
-            [args.angle, args.angle_nbn, args.in_plane, args.out_of_plane],
-            sample=sample,
-            provenance=provenance_of(angle, angle_nbn),
-        ),
-    )
-    return 0
+main = stage_command(
+    "angle",
+    run,
+    Options,
+    "Angular dependence of Ic and widths.",
+    datasets={
+        "angle": "critical currents of iv_angle (.nc)",
+        "angle_nbn": "critical currents of iv_angle_nbn (.nc)",
+        "in_plane": "critical currents of iv_in_plane (.nc)",
+        "out_of_plane": "critical currents of iv_out_of_plane (.nc)",
+    },
+)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Strategy of fitting a whole dataset of V(I) sweeps: seeds, model order, contact, censoring.
 
-`vi_fit` fits given channels to given traces. Here is decided which channels there are, step by step:
+`vi_fit` fits given channels to given traces. Here is decided which channels there are:
 
 1. choose the current axis and estimate the noise from the data (`sweep_noise`);
 2. find peaks of dV/dI on both polarities and track them through the dataset (`channel_seeding`,
@@ -15,7 +15,7 @@
    significant; what is left is censored, with an upper limit where one can be given (`censoring`);
 7. ask where channels have merged (`merging`): those are undetermined, not mislabelled.
 
-The steps share the state in `fit_state`; `critical_currents` makes a labelled dataset of the result.
+The steps share their state (`fit_state`); `critical_currents` labels the result.
 """
 
 from __future__ import annotations

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -25,6 +22,7 @@ from pydantic import Field
 from nbnmbt.analysis import derivative, ridges, vi_fit
 from nbnmbt.analysis.channel_fit import DatasetFit, FitOptions, Sweeps, fit_dataset
 from nbnmbt.analysis.curves import open_measured, parse_options
+from nbnmbt.analysis.stage import write_netcdf
 from nbnmbt.physics import andreev, rsj
 
 if TYPE_CHECKING:
@@ -828,19 +826,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         provenance=str(ds.attrs.get("provenance", "synthetic")),
     )
     out.attrs.update(provenance.netcdf_attributes(stamp))
-    _write(out, Path(args.out))
+    write_netcdf(out, args.out)
     if not out.attrs["measured"]:
         print(f"{name}: {out.attrs['reason']}", flush=True)
     return 0
-
-
-def _write(ds: xr.Dataset, path: Path) -> None:
-    """Write whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        temporary = Path(folder) / path.name
-        ds.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ parametric bootstrap on the actual fields and uncertainties (Andrews, Econometri
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +21,6 @@ from scipy import special
 from nbnmbt.analysis.curves import (
     Curve,
     channel_curve,
-    open_measured,
-    parse_options,
     unmeasured_reason,
     variable_curve,
 )
@@ -31,12 +28,10 @@ from nbnmbt.analysis.estimate import (
     Estimate,
     definition_of,
     estimated,
-    read_stage,
     undetermined,
-    write_stage,
 )
 from nbnmbt.analysis.monotone import monotone_trend, named_generator
-from nbnmbt.provenance import provenance_of, stage_attributes
+from nbnmbt.analysis.stage import stage_command
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -1147,59 +1142,17 @@ def _equivalence(
     statistics[f"monotone_in_plane_Ic{k}"] = monotone_entry
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.kinks", description="Kinks of Ic(B) and their absence."
-    )
-    parser.add_argument("--out-of-plane", help="critical currents of iv_out_of_plane (.nc)")
-    parser.add_argument("--in-plane", help="critical currents of iv_in_plane (.nc)")
-    parser.add_argument("--transitions", help="transitions.json, for the spin-flop field")
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="kinks.json")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    perpendicular = open_measured(args.out_of_plane)
-    parallel = open_measured(args.in_plane)
-    sample = next(
-        (
-            str(ds.attrs["sample"])
-            for ds in (perpendicular, parallel)
-            if ds and "sample" in ds.attrs
-        ),
-        "",
-    )
-    estimates, statistics = run(
-        perpendicular,
-        parallel,
-        options,
-        transitions=read_stage(args.transitions).estimates if args.transitions else None,
-        sample=sample,
-    )
-    write_stage(
-        args.out,
-        estimates,
-        statistics,
-        attrs=stage_attributes(
-            "kinks",
-            options.model_dump(mode="json"),
-            [args.out_of_plane, args.in_plane, args.transitions],
-            sample=sample,
-            provenance=provenance_of(perpendicular, parallel),
-        ),
-    )
-    return 0
+main = stage_command(
+    "kinks",
+    run,
+    Options,
+    "Kinks of Ic(B) and their absence.",
+    datasets={
+        "out_of_plane": "critical currents of iv_out_of_plane (.nc)",
+        "in_plane": "critical currents of iv_in_plane (.nc)",
+    },
+    estimates={"transitions": "transitions.json, for the spin-flop field"},
+)
 
 
 if __name__ == "__main__":

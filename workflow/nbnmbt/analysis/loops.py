@@ -20,9 +20,6 @@ SIAM J. Numer. Anal. 10, 413 (1973)).
 
 from __future__ import annotations
 
-import argparse
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -32,16 +29,14 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtr
 
-from nbnmbt.analysis.curves import open_measured, parse_options
 from nbnmbt.analysis.estimate import (
     Estimate,
     definition_of,
     estimated,
-    read_stage,
     undetermined,
-    write_stage,
 )
 from nbnmbt.analysis.monotone import monotone_trend, named_generator
+from nbnmbt.analysis.stage import stage_command
 from nbnmbt.analysis.vanishing import fit_vanishing
 
 if TYPE_CHECKING:
@@ -1814,64 +1809,15 @@ def _dataset(
     return dataset
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    from pathlib import Path
-
-    from nbnmbt import provenance
-
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.loops",
-        description="Coercive field and height of the hysteresis loops, and where they vanish.",
-    )
-    parser.add_argument("--loops", help="dataset loops_interface (.nc)")
-    parser.add_argument("--transitions", help="transitions.json, for T_N and the spin-flop field")
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="loops.json")
-    parser.add_argument("--out-loops", required=True, help="loops.nc")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    data = open_measured(args.loops)
-    sample = str(data.attrs.get("sample", "")) if data is not None else ""
-    estimates, statistics, fitted = run(
-        data,
-        read_stage(args.transitions).estimates if args.transitions else None,
-        options,
-        sample=sample,
-    )
-    attrs = provenance.stage_attributes(
-        "loops",
-        options.model_dump(mode="json"),
-        [args.loops, args.transitions],
-        sample=sample,
-        provenance=provenance.provenance_of(data),
-    )
-    write_stage(args.out, estimates, statistics, attrs=attrs)
-    stamp = provenance.stamp(
-        [path for path in (args.loops, args.transitions) if path],
-        options.model_dump(mode="json"),
-        sample=sample,
-        provenance=provenance.provenance_of(data),
-    )
-    fitted.attrs.update(provenance.netcdf_attributes(stamp))
-    target = Path(args.out_loops)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        temporary = Path(folder) / target.name
-        fitted.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, target)
-    return 0
+main = stage_command(
+    "loops",
+    run,
+    Options,
+    "Coercive field and height of the hysteresis loops, and where they vanish.",
+    datasets={"loops": "dataset loops_interface (.nc)"},
+    estimates={"transitions": "transitions.json, for T_N and the spin-flop field"},
+    table="loops",
+)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ read off the fits of `nbnmbt.analysis.critical_currents`; nothing is fitted agai
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,16 +15,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import special
 
-from nbnmbt.analysis.curves import open_measured, parse_options, unmeasured_reason
+from nbnmbt.analysis.curves import unmeasured_reason
 from nbnmbt.analysis.estimate import (
     Estimate,
     definition_of,
     estimated,
     undetermined,
-    write_stage,
 )
 from nbnmbt.analysis.kinks import holm
-from nbnmbt.provenance import provenance_of, stage_attributes
+from nbnmbt.analysis.stage import stage_command
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -483,47 +481,14 @@ _FIELDS: dict[Any, tuple[str, ...]] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.spectrum",
-        description="Critical currents at the lowest temperature, peaks, symmetry, range.",
-    )
-    for measurement in MEASUREMENTS:
-        parser.add_argument(
-            f"--{measurement.replace('_', '-')}", help=f"critical currents of {measurement} (.nc)"
-        )
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="spectrum.json")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    fits = {name: open_measured(getattr(args, name)) for name in MEASUREMENTS}
-    estimates, statistics = run(fits, options)
-    sample = next((str(ds.attrs["sample"]) for ds in fits.values() if ds is not None), "")
-    write_stage(
-        args.out,
-        estimates,
-        statistics,
-        attrs=stage_attributes(
-            "spectrum",
-            options.model_dump(mode="json"),
-            [getattr(args, name) for name in MEASUREMENTS],
-            sample=sample,
-            provenance=provenance_of(*fits.values()),
-        ),
-    )
-    return 0
+main = stage_command(
+    "spectrum",
+    run,
+    Options,
+    "Critical currents at the lowest temperature, peaks, symmetry, range.",
+    datasets={name: f"critical currents of {name} (.nc)" for name in MEASUREMENTS},
+    gathered="fits",
+)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ the laws that the data do not exclude are always listed beside it.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +22,6 @@ from nbnmbt.analysis import andreev_peak
 from nbnmbt.analysis.curves import (
     Curve,
     channel_curve,
-    open_measured,
-    parse_options,
     unmeasured_reason,
 )
 from nbnmbt.analysis.estimate import (
@@ -32,13 +29,12 @@ from nbnmbt.analysis.estimate import (
     definition_of,
     estimated,
     undetermined,
-    write_stage,
 )
 from nbnmbt.analysis.kinks import holm
 from nbnmbt.analysis.monotone import monotone_trend
+from nbnmbt.analysis.stage import stage_command
 from nbnmbt.physics import depairing
 from nbnmbt.physics.laws import LAWS
-from nbnmbt.provenance import provenance_of, stage_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -731,44 +727,14 @@ def _order(
         statistics[f"gap_ratio_Ic{k}"] = entry
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.temperature_laws",
-        description="Temperature laws of the critical currents and of the Andreev peak.",
-    )
-    parser.add_argument("--critical-currents", help="critical currents of iv_temperature (.nc)")
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="laws.json")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    ds = open_measured(args.critical_currents)
-    sample = "" if ds is None else str(ds.attrs.get("sample", ""))
-    estimates, statistics = run(ds, options, sample=sample)
-    write_stage(
-        args.out,
-        estimates,
-        statistics,
-        attrs=stage_attributes(
-            "temperature_laws",
-            options.model_dump(mode="json"),
-            [args.critical_currents],
-            sample=sample,
-            provenance=provenance_of(ds),
-        ),
-    )
-    return 0
+main = stage_command(
+    "temperature_laws",
+    run,
+    Options,
+    "Temperature laws of the critical currents and of the Andreev peak.",
+    datasets={"iv_temperature": "critical currents of iv_temperature (.nc)"},
+    flags={"iv_temperature": "critical-currents"},
+)
 
 
 if __name__ == "__main__":

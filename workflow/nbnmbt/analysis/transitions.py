@@ -6,16 +6,14 @@ is a function of `resistive_transition`, `neel` or `magnetoresistance`; this mod
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nbnmbt.analysis import magnetoresistance, neel, resistive_transition
-from nbnmbt.analysis.curves import open_measured, parse_options
-from nbnmbt.analysis.estimate import Estimate, definition_of, undetermined, write_stage
-from nbnmbt.provenance import provenance_of, stage_attributes
+from nbnmbt.analysis.estimate import Estimate, definition_of, undetermined
+from nbnmbt.analysis.stage import stage_command
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -321,49 +319,14 @@ def _fields(
         }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stage from the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m nbnmbt.analysis.transitions",
-        description="Transition temperatures and characteristic fields from R(T) and R(B).",
-    )
-    for measurement in MEASUREMENTS:
-        parser.add_argument(
-            f"--{measurement.replace('_', '-')}", help=f"dataset {measurement} (.nc)"
-        )
-    parser.add_argument("--options", default="{}", help="JSON of Options, or a file that holds it")
-    parser.add_argument("--out", required=True, help="transitions.json")
-    args = parser.parse_args(argv)
-    options = parse_options(Options, args.options)
-    datasets = {name: open_measured(getattr(args, name)) for name in MEASUREMENTS}
-    sample = next(
-        (str(ds.attrs["sample"]) for ds in datasets.values() if ds and "sample" in ds.attrs), ""
-    )
-    estimates, statistics = run(datasets, options, sample=sample)
-    write_stage(
-        args.out,
-        estimates,
-        statistics,
-        attrs=stage_attributes(
-            "transitions",
-            options.model_dump(mode="json"),
-            [getattr(args, name) for name in MEASUREMENTS],
-            sample=sample,
-            provenance=provenance_of(*datasets.values()),
-        ),
-    )
-    return 0
+main = stage_command(
+    "transitions",
+    run,
+    Options,
+    "Transition temperatures and characteristic fields from R(T) and R(B).",
+    datasets={name: f"dataset {name} (.nc)" for name in MEASUREMENTS},
+    gathered="datasets",
+)
 
 
 if __name__ == "__main__":
