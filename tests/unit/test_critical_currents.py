@@ -269,6 +269,75 @@ def test_distinct_channels_are_not_called_merged(fitted):
     assert [one(close, "Ic", k) for k in (0, 1)] == pytest.approx([0.95, 1.08], abs=3e-3)
 
 
+# ------------------------------------------------------------ what happens while a sweep lasts
+def wandering(T, depth, contact=None, noise=4e-4):
+    """Sweeps whose temperature swings by `depth` (K); Ic0 and the gap are those of 6 K Tc."""
+    from nbnmbt.physics import andreev, bcs, junction
+
+    I = np.linspace(-3, 3, 601)
+    ds = sweeps([(0.95, 1.0)], T=T, I=I)
+    random = np.random.default_rng(9)
+
+    def Ic(t):
+        return 1.1 * np.maximum(1 - (t / 6.0) ** 2, 0) ** 1.5
+
+    for j, set_point in enumerate(T):
+        now = set_point + depth * np.sin(np.linspace(0.4, 5.0, I.size))
+        # v(i, gamma) at each point's own temperature
+        V = 8 * I + junction.channel_voltage(I, Ic(now), 1.0, 100.0)
+        if contact is not None:
+            R_AR, Z, P = contact
+            V = V + andreev.voltage(I, now, bcs.gap(now, 6.0), Z, P, R_AR)
+        ds["V"][j, 0, 0] = V + noise * random.standard_normal(I.size)
+        ds["T_measured"][j, 0, 0] = now
+    return ds, Ic(np.asarray(T))
+
+
+@pytest.mark.parametrize("contact", [None, (10.0, 0.3, 0.6)])
+def test_the_critical_current_belongs_to_the_set_point(contact):
+    T = np.arange(2.0, 4.1, 0.5)
+    ds, true = wandering(T, 0.02, contact)
+    out = extract(ds)
+    assert out.attrs["follows_thermometer"] == 1
+    Ic, error = out["Ic"].values[0, :, 0, 0], out["Ic_err"].values[0, :, 0, 0]
+    assert np.abs((Ic - true) / error).max() < 5
+    assert np.abs(Ic - true).max() < 1e-3
+    assert float(np.nanmedian(out["chi2_nu"])) < 1.5
+    # taken at the mean temperature instead, the sweeps fit badly, and the errors say so
+    mean = extract(ds, Options(temperature="mean"))
+    assert mean.attrs["follows_thermometer"] == 0
+    assert float(np.nanmedian(mean["chi2_nu"])) > 2 * float(np.nanmedian(out["chi2_nu"]))
+    worse = mean["Ic_err"].values[0, :, 0, 0]
+    assert np.all(worse > 2 * error)
+    assert np.all(np.abs(mean["Ic"].values[0, :, 0, 0] - true) < 4 * worse)
+
+
+def test_a_spike_is_left_out_and_counted():
+    ds = sweeps(TWO)
+    ds["V"][0, 0, 0, 200] += 0.05
+    out = extract(ds)
+    assert float(out["outliers"].squeeze()) == 1
+    assert np.isnan(out["residual"].values[0, 0, 0, 200])
+    assert [one(out, "Ic", k) for k in (0, 1)] == pytest.approx([0.95, 2.10], abs=1e-3)
+    assert float(extract(sweeps(TWO))["outliers"].squeeze()) == 0
+
+
+def test_trapped_flux_counts_where_the_critical_current_depends_on_field():
+    B = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    ds = sweeps([(0.95, 1.0)], T=2.0 + 0 * B, scale=1 - 0.07 * B)
+    ds = ds.rename({"T": "B", "B": "T"}).transpose("T", "B", "theta", "I")
+    ds = ds.assign_coords(T=[2.0], B=B)
+    ds["T_measured"][:] = 2.0
+    ds["B_measured"] = ds["B_measured"] + ds["B"]
+    out = extract(ds, Options(current_accuracy=0.0, field_accuracy_T=0.01))
+    drift = out["Ic_err_calibration"].values[0, 0, :, 0]
+    # 66.5 uA/T times 10 mT, less and less at higher field
+    assert drift[0] == pytest.approx(0.0665 * 0.01, rel=0.05)
+    assert np.all(np.diff(drift) < 0)
+    exact = extract(ds, Options(current_accuracy=1e-3, field_accuracy_T=0.0))
+    assert exact["Ic_err_calibration"].values[0, 0, 0, 0] == pytest.approx(0.95e-3, rel=0.01)
+
+
 # ------------------------------------------------------------------------ thermometer and misfit
 def test_white_noise_of_the_thermometer_is_smoothed_away():
     random = np.random.default_rng(5)

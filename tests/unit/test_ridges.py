@@ -217,3 +217,11 @@ def test_traces_without_peaks_are_all_censored():
     )
     assert ridge[0, 0] == 0.95
     assert np.isnan(ridge[0, 1:]).all()
+
+
+def test_a_steep_ridge_is_followed_by_its_slope():
+    """Steps far beyond the gate: only a prediction in the right direction stays on them."""
+    T = np.arange(6.0)
+    lines = [[3.0 - 0.4 * t] for t in T]
+    ridge = along_T(lines, T, gate=0.02, relative_gate=0.02)
+    np.testing.assert_allclose(ridge, lines)

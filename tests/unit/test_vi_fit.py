@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from vi_traces import TRUTH, layout_and_start, traces
@@ -82,3 +84,46 @@ def test_the_error_of_a_noisier_trace_is_larger_in_proportion():
     loud = vi_fit.fit(traces(1, noise=8e-4), start, layout, free)
     ratio = loud.errors[0, layout.ln_Ic] / quiet.errors[0, layout.ln_Ic]
     assert ratio == pytest.approx([4, 4, 4], rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["ln_Ic", "ln_Tn"])
+def test_the_error_of_a_width_is_carried_over_from_its_parameters(fitted, name):
+    layout, result = fitted
+    column = getattr(layout, name).start
+    alone = np.zeros_like(result.covariance)
+    alone[:, column, column] = 1e-6
+    width, error = vi_fit.peak_widths(replace(result, covariance=alone))
+    moved = result.parameters.copy()
+    moved[:, column] += 1e-3
+    change = vi_fit.peak_widths(replace(result, parameters=moved))[0] - width
+    np.testing.assert_allclose(error, np.abs(change), rtol=0.01, atol=1e-9)
+    # broader with noise, and with the critical current by the rest of gamma^(-2/3)
+    assert np.all(change[:, 0] > 0)
+
+
+def test_widths_scatter_as_their_errors_say(fitted):
+    _, result = fitted
+    width, error = vi_fit.peak_widths(result)
+    assert width.std(axis=0) == pytest.approx(error.mean(axis=0), rel=0.3)
+
+
+def test_channels_never_change_places_on_the_way():
+    """Started in the wrong order of distance, a pair stays ascending."""
+    layout, start, free = layout_and_start(1)
+    start[:, layout.ln_Ic] = np.log([[1.19, 1.21, 2.1]])
+    result = vi_fit.fit(traces(1), start, layout, free, max_iterations=60)
+    Ic = np.exp(result.parameters[0, layout.ln_Ic])
+    assert np.all(np.diff(Ic) > 0)
+
+
+def test_covariance_is_the_inverse_curvature_of_chi2():
+    """Chi2 rises by one where a parameter is moved by its error and all others follow."""
+    layout, start, free = layout_and_start(1)
+    data = traces(1)
+    best = vi_fit.fit(data, start, layout, free, tolerance=1e-9)
+    for column in (layout.ln_Ic.start, layout.ln_Tn.start):
+        moved, held = best.parameters.copy(), free.copy()
+        moved[:, column] += best.errors[:, column]
+        held[:, column] = False
+        other = vi_fit.fit(data, moved, layout, held, tolerance=1e-9)
+        assert other.chi2 - best.chi2 == pytest.approx([1.0], rel=0.1)
