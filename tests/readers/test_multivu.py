@@ -111,6 +111,14 @@ def test_commas_that_may_group_thousands_are_refused(tmp_path):
         read(tmp_path, multivu_bytes(mixed, delimiter="\t"))
 
 
+def test_three_digits_after_every_comma_are_refused(tmp_path):
+    """5,000 is five or five thousand, and nothing else in the file tells."""
+    names = ["Comment", "Time Stamp (sec)", "Temperature (K)", "Bridge 1 Resistance (Ohms)"]
+    lines = [["", "1", "2,500", "5,125"], ["", "2", "3,500", "5,250"]]
+    with pytest.raises(InputError, match="may be decimal commas or group thousands"):
+        read(tmp_path, multivu_bytes(lines, names=names, delimiter="\t"))
+
+
 def test_comments_remarks_and_aborted_measurement(tmp_path):
     lines = rows()
     lines[2][0] = "touchdown = 7.89 mm"
@@ -331,19 +339,24 @@ def test_info_in_both_orders_with_commas(tmp_path):
     assert info["mass"] == "53.10 mg"
 
 
-NOON = dt.datetime(2022, 10, 15, 21, 36)
-OLE = (NOON - dt.datetime(1899, 12, 30)).total_seconds()
-UNIX = (NOON - dt.datetime(1970, 1, 1)).total_seconds()
+EVENING = dt.datetime(2022, 10, 15, 21, 36)
+NOON = dt.datetime(2022, 10, 15, 12, 36)
+MIDNIGHT = dt.datetime(2022, 10, 15, 0, 36)
+OLE = (EVENING - dt.datetime(1899, 12, 30)).total_seconds()
+UNIX = (EVENING - dt.datetime(1970, 1, 1)).total_seconds()
 
 
 @pytest.mark.parametrize(
     ("line", "stamp", "clock", "start"),
     [
-        ("FILEOPENTIME,26417820.91,10/15/2022,9:36 PM", 26417880.91, "controller", NOON),
-        ("FILEOPENTIME,26417820.91,15/10/2022,9:36 pm", 26417880.91, "controller", NOON),
-        ("FILEOPENTIME,26417820.91,,10/15/2022 21:36:00", 26417880.91, "controller", NOON),
-        ("FILEOPENTIME, 0.0, ,2022-10-15 21:36:00", OLE + 60, "ole", NOON),
-        (f"FILEOPENTIME {OLE:.2f} 10/15/2022, 9:36:00 PM", OLE + 60, "ole", NOON),
+        ("FILEOPENTIME,26417820.91,10/15/2022,9:36 PM", 26417880.91, "controller", EVENING),
+        ("FILEOPENTIME,26417820.91,15/10/2022,9:36 pm", 26417880.91, "controller", EVENING),
+        ("FILEOPENTIME,26417820.91,,10/15/2022 21:36:00", 26417880.91, "controller", EVENING),
+        ("FILEOPENTIME, 0.0, ,2022-10-15 21:36:00", OLE + 60, "ole", EVENING),
+        (f"FILEOPENTIME {OLE:.2f} 10/15/2022, 9:36:00 PM", OLE + 60, "ole", EVENING),
+        ("FILEOPENTIME,26417820.91,10/15/2022,21:36:00 PM", 26417880.91, "controller", EVENING),
+        ("FILEOPENTIME,26417820.91,10/15/2022,12:36 PM", 26417880.91, "controller", NOON),
+        ("FILEOPENTIME,26417820.91,10/15/2022,12:36 AM", 26417880.91, "controller", MIDNIGHT),
         ("FILEOPENTIME,26417820.91,10/11/2022,9:36 PM", 26417880.91, "controller", None),
         ("FILEOPENTIME,99.0,10/15/2022,9:36 PM", 26417880.91, "controller", None),
         (f"FILEOPENTIME,{UNIX:.1f},10/15/2022,21:36:00 PM", UNIX + 60, "unix", None),
