@@ -58,6 +58,14 @@ def test_iv_text_equals_pandas(tmp_path):
     np.testing.assert_array_equal(columns["time"], frame["time_s"])
 
 
+def test_a_row_with_a_field_too_many_is_dropped_not_shifted(tmp_path):
+    lines = iv_bytes(I, ohmic(I)).decode().splitlines()
+    lines[9] = "7\t" + lines[9]
+    recording = iv_text.read(write(tmp_path, "\n".join(lines) + "\n"))
+    assert (recording.report.kept, recording.report.dropped) == (40, 1)
+    np.testing.assert_array_equal(recording.columns["voltage"], np.delete(ohmic(I), 6))
+
+
 def test_iv_text_with_remarks_blanks_and_damage(tmp_path):
     lines = iv_bytes(I, ohmic(I)).decode().splitlines()
     lines[8:8] = ["# paused", "", "1\t2\t3", "0.1\t2\t0\t0\t0.1\tfive"]

@@ -838,7 +838,7 @@ def _misfit(loops: list[LoopFit], fits: dict[int, dict[str, Any]]) -> str | None
     if 2 * len(excess) < max(len(fits), 1) or np.median(excess) <= MISFIT:
         return None
     return (
-        "not determined: the curves are no loops on a smooth background (what the fit leaves has "
+        "the curves are no loops on a smooth background (what the fit leaves has "
         f"{np.median(excess):.0f} times the variance of the noise)"
     )
 

@@ -62,6 +62,7 @@ def draw(
         # Curves that are there need not be loops that can be fitted.
         reason = reason or style.missing(loops)
         if reason:
+            reason = reason if reason.startswith("not ") else f"not determined: {reason}"
             panels["c"] = style.not_measured(c, reason)
             style.not_measured(d, reason)
         else:
