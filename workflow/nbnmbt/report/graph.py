@@ -241,10 +241,12 @@ def draw(rules: list[Rule], seconds: Mapping[str, float] | None = None) -> str:
     for maker, user in sorted(_reduced(joined)):
         (x0, y0), (x1, y1) = place[maker], place[user]
         x0, x1, y0 = x0 + width / 2, x1 + width / 2, y0 + height
-        bend = (y1 - y0) / 2
+        # past the rows between the two straight down, where its own box has kept the place free
+        turn = y0 + (layer[user] - layer[maker] - 1) * (height + gap_y)
+        bend = (y1 - turn) / 2
         lines.append(
-            f'<path class="edge" marker-end="url(#tip)" d="M{x0:g} {y0:g}'
-            f'C{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1 - 1:g}"/>'
+            f'<path class="edge" marker-end="url(#tip)" d="M{x0:g} {y0:g}V{turn:g}'
+            f'C{x0:g} {turn + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1 - 1:g}"/>'
         )
     for rule in rules:
         x, y = place[rule.name]
