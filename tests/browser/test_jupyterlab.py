@@ -122,13 +122,14 @@ def test_a_slider_moves_the_picture(driver, opened, name):
     assert min(used) < 1.0
 
     if name == "explore.ipynb":
-        said = words(driver, cell)
+        said, drawn = words(driver, cell), picture(driver, cell)
         canvas = by(driver, "canvas", cell)[-1]
         size = canvas.size
         # the upper third of the map, which is the left quarter of the figure
         ActionChains(driver).move_to_element_with_offset(
             canvas, int(-0.34 * size["width"]), int(-0.2 * size["height"])
         ).click().perform()
-        page.wait(lambda: words(driver, cell) != said, 10)
+        page.wait(lambda: words(driver, cell) != said)
+        page.wait(lambda: picture(driver, cell) != drawn)
     keep(driver, f"{name}-after.png")
     assert not by(driver, "[data-mime-type='application/vnd.jupyter.error']")

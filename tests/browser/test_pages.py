@@ -181,6 +181,7 @@ def test_tables_hold_what_was_drawn():
          "<i>I</i><sub>c</sub><sup>1</sup> ≪ <i>I</i><sub>c</sub><sup>3</sup>"),
         ("[1-(T/Tc)^2]^(3/2)", "[1−(T/<i>T</i><sub>c</sub>)<sup>2</sup>]<sup>3/2</sup>"),
         ("below T_N of MnBi2Te4", "below <i>T</i><sub>N</sub> of MnBi<sub>2</sub>Te<sub>4</sub>"),
+        ("B_flop, dR/dT", "<i>B</i><sub>flop</sub>, d<i>R</i>/d<i>T</i>"),
         ("-0.007(8) ohm from 2-3", "−0.007(8) Ω from 2-3"),
         ("`tc_fraction` & <b>", "<code>tc_fraction</code> &amp; &lt;b&gt;"),
         # names of results are no symbols

@@ -375,7 +375,10 @@ class Bench(App):
                 options=list(ORIENTATIONS), value=start.orientation, description=""
             ),
         }
-        self.reset = widgets.Button(description="surrogate's setting")
+        self.reset = widgets.Button(
+            description="surrogate's setting",
+            layout=widgets.Layout(min_width="10rem"),
+        )
         self.reset.on_click(lambda _: self.set(**vars(Knobs())))
         self._quiet = False
         self._said = ""
