@@ -114,13 +114,13 @@ def noise_level(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, d
 
     The variance model is sigma_i^2 = a^2 + (b y_i)^2 + (c dy/dx)^2: reading noise, gain noise, and
     scatter of the abscissa (thermometer, magnet), which matters where the curve is steep. The
-    three are maximum-likelihood estimates from the residuals of a narrow local quintic, each scaled
+    three are maximum-likelihood estimates from the residuals of a narrow local cubic, each scaled
     by its own leverage.
 
     Parameters
     ----------
     x, y : ndarray, shape (n,)
-        Cleaned curve, n >= 12.
+        Cleaned curve, n >= 10.
 
     Returns
     -------
@@ -131,8 +131,7 @@ def noise_level(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, d
     parts : dict
         ``reading`` (unit of y), ``gain`` (relative), ``abscissa`` (unit of x).
     """
-    # A cubic would take the bends of a transition, a few points wide, for thermometer scatter.
-    hat, slope_matrix = _nearest_polynomial(x, neighbours=8, degree=5)
+    hat, slope_matrix = _nearest_polynomial(x, neighbours=6, degree=3)
     pilot = hat @ y
     slope = slope_matrix @ y
     leverage = 1 - 2 * np.diag(hat) + np.sum(hat**2, axis=1)

@@ -121,11 +121,6 @@ class Transition:
         (R_fit - R)/sigma against the full normal-state fit, paraconductivity included.
     r_alternative : ndarray, shape (1, m)
         Row 0 with the other model of the normal state: linear instead of with paraconductivity.
-    alternative_weight : float
-        Akaike weight of that other model.
-    r_midpoint : ndarray, shape (1, m)
-        Row 0 with the midpoint, instead of the steepest slope, for the mean-field transition of the
-        paraconductivity.
     normal_resistance : float
         Normal-state line at the steepest slope, ohm.
     step : float
@@ -140,8 +135,6 @@ class Transition:
     slope: FloatArray
     deficit: FloatArray
     r_alternative: FloatArray
-    r_midpoint: FloatArray
-    alternative_weight: float = 0.0
     normal_resistance: float = np.nan
     step: float = np.nan
     noise: dict[str, float]
@@ -251,7 +244,6 @@ def normalise(
             slope=empty,
             deficit=empty,
             r_alternative=empty,
-            r_midpoint=empty,
             noise={},
         )
 
@@ -308,35 +300,15 @@ def normalise(
     other = "linear" if options.normal_state_model == "aslamazov-larkin" else "aslamazov-larkin"
     changed = options.model_copy(update={"normal_state_model": other})
     alternative = _normal_state(curve, T_step, grid, changed)
+    other_step = (line if alternative is None else alternative[0])[:1] - lower[:1]
     safe = np.where(step > 0, step, np.nan)
+    safe_other = np.where(other_step > 0, other_step, np.nan)
     level = np.maximum(scatter, 1e-12 * abs(normal))[:, None]
-
-    def under(other: FloatArray) -> FloatArray:
-        """Row 0 normalised under another normal-state line."""
-        height = other[:1] - lower[:1]
-        return np.nan_to_num(
-            (smooth[:1] - lower[:1]) / np.where(height > 0, height, np.nan), nan=1.0
-        )
-
-    r = np.nan_to_num((smooth - lower) / safe, nan=1.0)
-    T_half = float(crossing(grid, r[:1], 0.5)[0])
-    midpoint = None
-    if np.isfinite(T_half):
-        midpoint = _normal_state(curve, T_half, grid, options)
-    inside = (curve.x >= options.normal_state_range[0]) & (curve.x <= options.normal_state_range[1])
     return Transition(
         reason=None,
         T=grid,
-        r=r,
-        r_alternative=under(line if alternative is None else alternative[0]),
-        r_midpoint=under(line if midpoint is None else midpoint[0]),
-        alternative_weight=0.0
-        if alternative is None
-        else _weight_of_other(
-            int(np.count_nonzero(inside)),
-            (float(scatter[0]), options.normal_state_model),
-            (float(alternative[2][0]), other),
-        ),
+        r=np.nan_to_num((smooth - lower) / safe, nan=1.0),
+        r_alternative=np.nan_to_num((smooth[:1] - lower[:1]) / safe_other, nan=1.0),
         slope=slope / height,
         deficit=(full - smooth) / level,
         normal_resistance=normal,
@@ -345,33 +317,13 @@ def normalise(
     )
 
 
-def _weight_of_other(n: int, chosen: tuple[float, str], other: tuple[float, str]) -> float:
-    """Akaike weight of the second of two models of the normal state: residual scatter and name."""
-    score = []
-    for scatter, name in (chosen, other):
-        k = 3 if name == "aslamazov-larkin" else 2
-        rss = max(scatter, 1e-300) ** 2 * max(n - k, 1)
-        k += 1  # the scale of the residuals
-        score.append(n * np.log(rss / n) + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1))
-    return float(1 / (1 + np.exp(np.clip(0.5 * (score[1] - score[0]), -700, 700))))
-
-
 def _fraction(func: Any, transition: Transition, fraction: float) -> Estimate:
     if transition.reason:
         return undetermined(func, "K", transition.reason)
     found = crossing(transition.T, transition.r, fraction)
-    # The unconditional variance of model averaging counts the other model of the normal state by
-    # its Akaike weight (Burnham and Anderson, *Model Selection and Multimodel Inference*, 2002). The
-    # mean-field transition of the paraconductivity lies somewhere between midpoint and steepest
-    # slope: a uniform distribution, whose standard deviation is the width over the root of twelve.
+    # A fifth of what another model of the normal state would change stays as uncertainty.
     other = crossing(transition.T, transition.r_alternative, fraction)[0]
-    midpoint = crossing(transition.T, transition.r_midpoint, fraction)[0]
-    model = float(
-        np.hypot(
-            np.sqrt(transition.alternative_weight) * (other - found[0]),
-            (midpoint - found[0]) / np.sqrt(12),
-        )
-    )
+    model = 0.2 * abs(float(other - found[0]))
     return _of_draws(
         func,
         found,
