@@ -184,7 +184,9 @@ def test_order_and_ratio_by_hand():
     reversed_ = order_of_channels([(1.0, 0.1), (2.0, 0.1), (1.5, 0.1)])
     assert (reversed_["ascending"], reversed_["descends"]) == (False, True)
     assert order_of_channels([(1.0, 0.1), (2.0, 0.1), (4.0, 0.1)])["ascending"] is True
-    assert order_of_channels([(1.0, 0.1), (float("nan"), 0.1)])["ascending"] is None
+    missing = order_of_channels([(1.0, 0.1), (float("nan"), 0.1)])
+    assert missing["ascending"] is missing["descends"] is None
+    assert missing["reason"] == "1 of 2 channels have a value, all are needed"
     ratio = ratio_test((1.0, 0.01), (4.0, 0.0), (6.0, 0.0), (12.0, 0.0))
     assert ratio["current_ratio"] == 0.25
     assert ratio["z"] == pytest.approx(-0.25 / 0.0025)

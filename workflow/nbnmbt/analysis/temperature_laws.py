@@ -505,7 +505,8 @@ def order_of_channels(
         (some neighbour is lower, to the same confidence) and ``reason``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     if len(values) < 2 or not all(math.isfinite(v) for v, _ in values):
-        reason = "not all channels have a value"
+        known = sum(math.isfinite(v) for v, _ in values)
+        reason = f"{known} of {len(values)} channels have a value, all are needed"
         return {"ascending": None, "descends": None, "reason": reason}
     value, sigma = np.array(values, dtype=float).T
     difference = np.diff(value)
