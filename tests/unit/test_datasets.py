@@ -167,6 +167,7 @@ def test_byte_identical_file_is_no_repetition(tmp_path):
     ds = datasets.assemble(write_sample(tmp_path / "s", rows, files), "iv_out_of_plane")
     assert ds["B"].values.tolist() == [1.0, 2.0]
     assert "byte-identical to a.txt" in ds.attrs["read_report"]
+    assert json.loads(ds.attrs["read_report"])["sweeps_found"] == 2
 
 
 @pytest.mark.parametrize(
