@@ -10,6 +10,7 @@ import contextlib
 import json
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 #: Of JupyterLab, which listens on this machine only.
@@ -131,6 +132,17 @@ class Notebook:
         self.menu("Run", "Run All Cells")
         prompts = [f"[{n}]:" for n in range(1, cells + 1)]
         self.wait(lambda: texts(self.driver, ".jp-CodeCell .jp-InputPrompt") == prompts, 240)
+
+    def saved(self, path: Path) -> list[dict[str, Any]]:
+        """Save the notebook and return the code cells of the file; none may have failed."""
+        self.menu("File", "Save Notebook")
+        self.wait(lambda: '"execution_count": 1,' in path.read_text(encoding="utf-8"))
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+        errors = [o for cell in code for o in cell["outputs"] if o["output_type"] == "error"]
+        assert not errors, f"{errors[0]['ename']}: {errors[0]['evalue']}"
+        return code
 
     def cell(self, source: str):
         """Return the cell whose source begins so, scrolled into view."""

@@ -296,3 +296,14 @@ def test_samples_on_offer_begin_with_the_one_asked_for():
     offered = explore.known_samples("mine")
     assert offered[0] == "mine"
     assert "smoke" in offered
+
+
+def test_a_choice_that_cannot_be_analysed_says_so(viewer, monkeypatch):
+    def stops(*_):
+        raise ValueError("no sweep is left <here>")
+
+    monkeypatch.setattr(explore, "Change", stops)
+    choices = explore.Choices(viewer.results)
+    with pytest.raises(ValueError, match="no sweep"):
+        choices.run()
+    assert "cannot be analysed: no sweep is left &lt;here&gt;" in choices.outcome.value

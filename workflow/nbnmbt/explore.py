@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -932,8 +933,6 @@ class Change:
         return f"With {text or 'the choices as configured'}: {verdicts}, {moved}."
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         parts = [f"<p><b>{escape(self.headline())}</b></p>"]
         if self.claims:
             rows = tuple(
@@ -1082,7 +1081,12 @@ class Choices:
         key = json.dumps(self.chosen, sort_keys=True)
         if key not in self._known:
             self.outcome.value = "analysing again ..."
-            self._known[key] = Change(self.results, self.chosen)
+            try:
+                self._known[key] = Change(self.results, self.chosen)
+            except Exception as error:
+                # what a button raises goes to JupyterLab's log, which nobody looks at
+                self.outcome.value = f"This choice cannot be analysed: {escape(str(error))}"
+                raise
         self.last = self._known[key]
         self.outcome.value = self.last._repr_html_()
         return self.last
