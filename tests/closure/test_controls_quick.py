@@ -14,18 +14,18 @@ from nbnmbt.studies.controls import confusion, load_controls
 from nbnmbt.studies.runs import run_device
 
 CONFIG = repo_root() / "workflow" / "config"
-LOOPS = ["loops_interface", "rt_mnbi2te4", "mr_mnbi2te4", "mr_interface"]
+LOOPS = ["loops_interface", "rt_mnbi2te4"]
 FIELD = ["iv_out_of_plane", "iv_in_plane", "mr_mnbi2te4", "mr_interface"]
 ANGLE = ["iv_angle", "iv_out_of_plane", "iv_in_plane"]
 
 #: Device -> measurements made, claims judged.
 CASES = {
-    "N01_no_interface_magnetism": (LOOPS, ["C26", "C28", "C30", "C02", "C05"]),
+    "N01_no_interface_magnetism": (LOOPS, ["C26", "C28", "C30", "C02"]),
     "N02_no_spinflop_coupling": (FIELD, ["C18", "C19", "C05", "C32"]),
     "N03_no_AR": (["iv_interface", "rt_interface"], ["C10", "C04", "C08"]),
     "N05_anisotropic_Ic": (ANGLE, ["C24", "C22", "C23"]),
     "N08_tilt": (ANGLE, ["C24", "C21"]),
-    "N12_lag_remanence_only": (["loops_interface", "rt_mnbi2te4"], ["C26", "C28", "C30"]),
+    "N12_lag_remanence_only": (LOOPS, ["C26", "C28", "C30"]),
     "N17_swapped_orientation": (ANGLE, ["C24", "C23", "C22", "C21"]),
 }
 
