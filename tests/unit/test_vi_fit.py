@@ -127,3 +127,14 @@ def test_covariance_is_the_inverse_curvature_of_chi2():
         held[:, column] = False
         other = vi_fit.fit(data, moved, layout, held, tolerance=1e-9)
         assert other.chi2 - best.chi2 == pytest.approx([1.0], rel=0.1)
+
+
+def test_crossing_is_told_among_the_channels_present():
+    layout = vi_fit.Layout(channels=3)
+    x = np.zeros((4, layout.size))
+    x[:, layout.ln_Ic] = np.log(
+        [[0.9, 1.2, 2.1], [1.3, 1.2, 2.1], [1.2, 1.2, 2.1], [1.3, 1.2, 2.1]]
+    )
+    present = np.ones((4, 3), dtype=bool)
+    present[3, 1] = False
+    assert vi_fit._crossing(x, present, layout).tolist() == [False, True, True, False]

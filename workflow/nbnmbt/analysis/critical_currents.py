@@ -424,14 +424,17 @@ class _Table:
         extra = np.zeros((n, K))
         T = np.maximum(self.sweeps.T, 0.05)[:, None]
         followed = self.fit.free[:, self.layout.beta]
-        slope_T = np.where(followed, beta, -0.5 / T) * Ic
+        # Where the fit does not tell: the neighbouring set-points, or dln Ic/dln T of one half.
+        slope_T = np.where(
+            followed, np.abs(beta) * Ic, np.fmax(self._slope_along(0, Ic), 0.5 / T * Ic)
+        )
         if not self.result.follows_thermometer:
             # Not corrected: the whole deviation and scatter of the readings count.
             dT = self.sweeps.dT.reshape(n, -1)
             known = np.isfinite(dT).any(axis=1)
             rms = np.sqrt(np.nanmean(np.where(known[:, None], dT, 0.0) ** 2, axis=1))
-            extra = np.abs(slope_T) * rms[:, None]
-        slope_B = self._field_slope(Ic)
+            extra = slope_T * rms[:, None]
+        slope_B = self._slope_along(1, Ic)
         deviation, scatter = self._field_deviation()
         extra = np.sqrt(extra**2 + np.square(slope_B * np.hypot(deviation, scatter)[:, None]))
         B = self._set_point(1)
@@ -466,19 +469,21 @@ class _Table:
         deviation = np.where(known & np.isfinite(declared), mean - declared, 0.0)
         return np.abs(deviation), np.where(known, error, 0.0)
 
-    def _field_slope(self, Ic: Array) -> Array:
-        """dIc/dB from neighbouring sweeps, mA/T; 0 where the field was not swept."""
-        B = np.asarray(self.sweeps.axes[1], dtype=float)
-        slope = np.zeros_like(Ic)
-        if B.size < 3 or not np.isfinite(B).all():
-            return slope
+    def _slope_along(self, axis: int, Ic: Array) -> Array:
+        """abs(dIc/dx) from neighbouring sweeps in mA/K or mA/T; 0 where x was not swept."""
+        x = np.asarray(self.sweeps.axes[axis], dtype=float)
+        if x.size < 3 or not np.isfinite(x).all():
+            return np.zeros_like(Ic)
         lines = np.where(self.result.resolved, Ic, np.nan).reshape(*self.sweeps.shape, -1)
-        steps = np.diff(lines, axis=1) / np.diff(B)[None, :, None, None]
+        lines = np.moveaxis(lines, axis, 0)
+        distance = np.diff(x)
+        distance = np.where(distance == 0, np.inf, distance)
+        steps = np.diff(lines, axis=0) / distance[:, None, None, None]
         # The steeper side, so that no step at a kink is averaged away.
-        left = np.concatenate([steps[:, :1], steps], axis=1)
-        right = np.concatenate([steps, steps[:, -1:]], axis=1)
+        left = np.concatenate([steps[:1], steps])
+        right = np.concatenate([steps, steps[-1:]])
         steeper = np.fmax(np.abs(left), np.abs(right))
-        return np.nan_to_num(steeper).reshape(Ic.shape)
+        return np.nan_to_num(np.moveaxis(steeper, 0, axis)).reshape(Ic.shape)
 
     # ---- traces --------------------------------------------------------------------------------
     def _by_trace(self) -> dict[str, tuple[Array, str, str]]:
