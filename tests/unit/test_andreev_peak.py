@@ -125,6 +125,16 @@ def test_temperatures_at_which_a_channel_vanishes_are_left_out():
     assert estimates["T_AR"].value == pytest.approx(6.0, abs=0.02)
 
 
+def test_channels_that_merge_leave_the_peak_undetermined():
+    """A channel missing from the fit has its own dip at zero bias where it turns normal."""
+    ds = dataset(peak_height(GRID, 6.0, 0.3, 0.6))
+    assert andreev_peak.run(ds, FAST)[0]["T_AR"].value == pytest.approx(6.0, abs=0.02)
+    ds.attrs["undetermined"] = '{"1": "merged channels: Ic1 cannot be told from Ic0"}'
+    found = andreev_peak.run(ds, FAST)[0]["T_AR"]
+    assert found.value is None
+    assert found.reason.startswith("merged channels: Ic1 cannot be told from Ic0;")
+
+
 @pytest.mark.parametrize(
     ("ds", "reason"),
     [

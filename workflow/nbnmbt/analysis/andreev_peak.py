@@ -8,6 +8,7 @@ theory with Mazin's polarisation (`nbnmbt.physics.andreev`) and the BCS gap.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -466,6 +467,11 @@ def run(
             f"no zero-bias peak: its largest height is {significance:.1f} standard uncertainties,"
             f" below {options.detection:g}"
         )
+        return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
+    merged = json.loads(iv_temperature.attrs.get("undetermined", "{}"))
+    if merged:
+        # A channel that is none of those fitted leaves its own dip at zero bias near its Tc.
+        reason = f"{next(iter(merged.values()))}; the zero-bias peak cannot be told from them"
         return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
     fit = fit_peak(curve, gap_ratio=options.gap_ratio, free_dilution=options.free_dilution)
     other = fit_peak(curve, gap_ratio=options.gap_ratio, free_dilution=not options.free_dilution)
