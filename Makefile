@@ -26,7 +26,7 @@ paper: environment
 	$(SNAKEMAKE)
 
 test: environment
-	$(BIN)/python -m pytest --numprocesses=logical --dist=loadgroup
+	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
 
 benchmarks: environment
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only

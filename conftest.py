@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,25 +51,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the notebooks last, and say which tests share a worker when several run (``-n``).
-
-    Notebooks are slow, and say little when a unit test has failed. What shares a built sample stays
-    together, so that each is built once.
-    """
+    """Run the notebooks last: they are slow, and say little when a unit test has failed."""
     items.sort(key=_is_notebook_cell)
-    for item in items:
-        path = item.path.relative_to(ROOT)
-        if _is_notebook_cell(item) or path.parts[1] == "browser" or path.name in _USE_SURROGATE:
-            group = "surrogate"
-        elif path.parts[1] == "workflow":
-            group = "smoke"
-        else:
-            group = str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n``, keep a file on one worker, and all that share a built sample, too."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class BySample(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _worker_of(nodeid.partition("::")[0])
+
+    return BySample(config, log)
+
+
+def _worker_of(path: str) -> str:
+    """Name what a file shares with others: the default sample, `smoke`, or nothing."""
+    if path.startswith(("notebooks/", "tests/browser/")) or path in _USE_SURROGATE:
+        return "surrogate"
+    return "smoke" if path.startswith("tests/workflow/") else path
 
 
 #: Files outside the notebooks and tests/browser whose tests look at the default sample.
-_USE_SURROGATE = ("test_figures_regression.py",)
+_USE_SURROGATE = ("tests/workflow/test_figures_regression.py",)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
