@@ -160,6 +160,37 @@ def test_temperature_fluctuations_are_taken_out():
     assert with_term.coercive_err < 0.5 * np.nan_to_num(without.coercive_err, nan=1.0)
 
 
+def bath(rng, number, noise=3e-4, size=4e-3):
+    """True and reported fluctuation of temperature along up and down sweeps, K."""
+    true = np.empty((2 * B.size, number))
+    true[0] = size * rng.normal(size=number)
+    memory = 0.98
+    for k in range(1, 2 * B.size):
+        kick = rng.normal(size=number)
+        true[k] = memory * true[k - 1] + size * np.sqrt(1 - memory**2) * kick
+    up, down = true[: B.size].T, true[: B.size - 1 : -1].T
+    true = np.stack([up, down])
+    return true, true + noise * rng.normal(size=true.shape)
+
+
+def corner(T, b):
+    """A gap closes: R(T) falls off like a root below the corner, near zero field only."""
+    return -0.5 * np.sqrt(np.maximum(0.5 * b**2 - T, 0)) * np.exp(-((b / 0.06) ** 2))
+
+
+def test_a_corner_of_the_temperature_curve_is_no_loop():
+    rng = np.random.default_rng(12)
+    T = np.arange(6.0, 10.0)
+    drift, seen = bath(rng, T.size)
+    none = make(T, [0.1] * T.size, [0.0] * T.size) + corner(drift, B)
+    fit = loops.fit_loops(T, B, none, T_measured=T[:, None] + seen, options=FAST)
+    assert not any(loop.detected for loop in fit.loops), [loop.p for loop in fit.loops]
+    # Nor does it hide the loops that are there.
+    some = make(T, [0.17] * T.size, [0.045] * T.size) + corner(drift, B)
+    fit = loops.fit_loops(T, B, some, T_measured=T[:, None] + seen, options=FAST)
+    assert all(loop.detected for loop in fit.loops), [loop.p for loop in fit.loops]
+
+
 @pytest.mark.parametrize(
     "R",
     [

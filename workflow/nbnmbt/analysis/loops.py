@@ -72,6 +72,12 @@ _COERCIVE_GRID = np.concatenate([np.arange(0.005, 0.1, 0.01), np.arange(0.1, 0.5
 #: first is near 1.
 MISFIT = 25.0
 MISFIT_HEIGHT = 0.05
+#: Reach in field (T) of what temperature does beyond first order: the transition, a closing gap.
+FIELD_REACH = (0.6, 0.1, 0.05)
+#: Level of the test whether R follows the measured temperature at all.
+FOLLOWING_ALPHA = 0.01
+#: Largest number of intervals of |B| on which loop and temperature are compared.
+CELLS = 50
 _WIDTH_GRID = np.array([0.015, 0.025, 0.04, 0.06, 0.1])
 
 
@@ -145,12 +151,16 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class _Data:
-    """One loop: field, resistance and temperature fluctuation, shape (2, n); first branch is up."""
+    """One loop: field, resistance and temperature fluctuation, shape (2, n); first branch is up.
+
+    The covariance of the temperature's error has shape (2, n, n), K^2.
+    """
 
     T: float
     B: FloatArray
     R: FloatArray
     drift: FloatArray
+    drift_covariance: FloatArray
     keep: NDArray[np.bool_]
     noise: float
 
@@ -223,8 +233,8 @@ def _loop_columns(
     return 1 - m**2, m / 2
 
 
-def _smooth_drift(temperature: FloatArray) -> FloatArray:
-    """Return the temperature fluctuation of one branch, its reading noise smoothed away.
+def _smooth_drift(temperature: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the temperature fluctuation of one branch without reading noise, and its covariance.
 
     Local-level model: a random walk seen through white noise. Both variances come from the
     differences of successive readings; the smoother is the tridiagonal posterior mean (Durbin and
@@ -233,23 +243,25 @@ def _smooth_drift(temperature: FloatArray) -> FloatArray:
     from scipy.linalg import solveh_banded
 
     out = np.zeros_like(temperature)
+    covariance = np.zeros((out.size, out.size))
     good = np.isfinite(temperature)
     values = temperature[good]
     if values.size < 10:
-        return out
+        return out, covariance
     values = values - np.mean(values)
     steps = np.diff(values)
     noise = max(-float(np.mean(steps[1:] * steps[:-1])), 0.0)
     walk = max(float(np.mean(steps**2)) - 2 * noise, 1e-6 * float(np.mean(steps**2)))
     if walk <= 0:
-        return out
+        return out, covariance
     ratio = noise / walk
     bands = np.zeros((2, values.size))
     bands[1] = 1 + 2 * ratio
     bands[1, [0, -1]] = 1 + ratio
     bands[0, 1:] = -ratio
     out[good] = solveh_banded(bands, values)
-    return out
+    covariance[np.ix_(good, good)] = noise * solveh_banded(bands, np.eye(values.size))
+    return out, covariance
 
 
 def _white_noise(R: FloatArray) -> float:
@@ -685,8 +697,10 @@ def _load(
             out.append(None)
             continue
         drift = np.zeros_like(one)
+        uncertain = np.zeros((2, B.size, B.size))
         if measured is not None and options.loop_temperature_term:
-            drift = np.stack([_smooth_drift(branch) for branch in measured[:, i, :]])
+            smoothed = [_smooth_drift(branch) for branch in measured[:, i, :]]
+            drift, uncertain = (np.stack(each) for each in zip(*smoothed, strict=True))
             # Both branches share one zero: a shift of temperature between them is a drift too.
             means = [np.nanmean(b) if np.any(np.isfinite(b)) else np.nan for b in measured[:, i, :]]
             shift = np.nan_to_num(np.array(means) - np.nanmean(means))
@@ -702,6 +716,7 @@ def _load(
                 B=np.broadcast_to(B, one.shape),
                 R=filled,
                 drift=drift,
+                drift_covariance=uncertain,
                 keep=keep,
                 noise=noise,
             )
@@ -917,9 +932,11 @@ def _detection_p(
     measured residual with random signs block by block (wild bootstrap: Wu, Ann. Statist. 14, 1261
     (1986)), which keeps its correlation and its growth with field. The far tail is that of as many
     independent chi-square variables as reproduce the 95 % point of white noise.
-    """
-    from scipy.stats import chi2
 
+    What stands out must also do so beside temperature effects beyond first order, see
+    `_beside_temperature`: at a corner of R(T), or where dR/dT times the thermometer's error exceeds
+    the noise, the terms in the fluctuation do not describe them.
+    """
     data = problem.data
     both = np.all(data.keep, axis=0)
     if np.count_nonzero(both) < 40:
@@ -943,34 +960,76 @@ def _detection_p(
         nulls.append(difference(smooth[:, count:]))
     matrix = np.concatenate(nulls, axis=1)
     matrix = matrix[:, np.linalg.norm(matrix, axis=0) > 0]
+    banks = [difference(bank) for bank in templates.both.values()]
+    side = b.mean(axis=0)[both] > 0
+    random = named_generator("loops.detection", seed)
+    p, trials, seen = _stands_out(y, matrix, banks, side, options, random)
+    if p < options.detection_alpha and _follows_temperature(
+        problem, b, problem.shapes(b, coercive, width, kind)
+    ):
+        moved = problem.background.columns(problem.field(lag, offset + step), data.drift)
+        nulls = [smooth, ((shifted - smooth) @ coefficients)[:, None]]
+        nulls.append(((moved - smooth) @ coefficients)[:, None])
+        whole = list(templates.both.values())
+        loop = [whole[shape][:, index] for shape, index in seen[: 2 if kind == "mixture" else 1]]
+        slope = np.zeros(b.size)
+        if smooth.shape[1] > count:
+            unit = problem.background.columns(b, np.ones_like(data.drift))[:, count:]
+            slope = unit @ coefficients[count:]
+        rest = data.R.ravel() - smooth @ coefficients
+        columns = np.concatenate(nulls, axis=1)
+        p = max(p, _beside_temperature(data, b, rest, columns, np.stack(loop, 1), slope, trials))
+    return p
+
+
+def _stands_out(
+    y: FloatArray,
+    matrix: FloatArray,
+    banks: Sequence[FloatArray],
+    side: NDArray[np.bool_],
+    options: Options,
+    random: np.random.Generator,
+) -> tuple[float, float, list[tuple[int, int]]]:
+    """Return p of the best template beside the columns of the null, trials, and what was seen.
+
+    `banks` holds the templates of either shape, `side` whether the field of a row is positive. The
+    trials are the number of independent templates; what was seen: the best template and the best of
+    the other shape, each as its bank and column.
+    """
+    from scipy.stats import chi2
+
     basis = _basis(matrix) if matrix.size else np.zeros((y.size, 0))
-    banks = []
-    for bank in templates.both.values():
-        part = difference(bank)
-        part = part - basis @ (basis.T @ part)
+    kept, columns = [], []
+    for bank in banks:
+        part = bank - basis @ (basis.T @ bank)
         norm = np.linalg.norm(part, axis=0)
         # What a lag could make nearly as well is no evidence of a loop.
-        banks.append(part[:, norm > 0.03 * np.max(norm)] / norm[norm > 0.03 * np.max(norm)])
-    bank = np.concatenate(banks, axis=1)
+        use = norm > 0.03 * np.max(norm)
+        kept.append(part[:, use] / norm[use])
+        columns.append(np.flatnonzero(use))
+    bank = np.concatenate(kept, axis=1)
     y = y - basis @ (basis.T @ y)
     amplitudes = y @ bank
     best = int(np.argmax(np.abs(amplitudes)))
     # A mixture of both shapes: what the other one explains must not count as noise, nor hide one
     # of the two sides below.
-    first = 0 if best < banks[0].shape[1] else 1
-    other = banks[1 - first]
+    first = 0 if best < kept[0].shape[1] else 1
     left = y - bank[:, best] * amplitudes[best]
-    second = other[:, int(np.argmax(np.abs(left @ other)))]
-    pair = np.stack([bank[:, best], second], axis=1)
+    second = int(np.argmax(np.abs(left @ kept[1 - first])))
+    pair = np.stack([bank[:, best], kept[1 - first][:, second]], axis=1)
+    there = best - first * kept[0].shape[1]
+    seen = [
+        (first, int(columns[first][there])),
+        (1 - first, int(columns[1 - first][second])),
+    ]
     shares = np.linalg.lstsq(pair, y, rcond=None)[0]
     left = y - pair @ shares
-    y = y - second * shares[1]
+    y = y - pair[:, 1] * shares[1]
     amplitudes = y @ bank
     dof = max(y.size - basis.shape[1] - 4, 1)
     variance = float(left @ left) / dof
     if not variance > 0:
-        return 0.0 if amplitudes[best] != 0 else 1.0
-    random = named_generator("loops.detection", seed)
+        return (0.0 if amplitudes[best] != 0 else 1.0), 1.0, seen
     white = random.standard_normal((options.detection_draws, y.size))
     correlation = _correlation(left)
     block = 1 if correlation < 1.2 else int(np.ceil(3 * correlation))
@@ -986,15 +1045,135 @@ def _detection_p(
     p = float(-np.expm1(independent * np.log1p(-float(chi2.sf(statistic, 1)))))
     # Both field directions must show it with one sign: a spike on one side is no loop. The weaker
     # side decides (intersection-union test).
-    side = b.mean(axis=0)[both] > 0
     for half in (side, ~side):
         template = bank[half, best]
         power = float(template @ template)
         if power < 1e-6:
-            return 1.0
+            return 1.0, 1.0, seen
         z = float(template @ y[half]) * np.sign(amplitudes[best]) / np.sqrt(power * variance)
         p = max(p, float(ndtr(-z / np.sqrt(widening))))
-    return p
+    return p, float(independent), seen
+
+
+def _follows_temperature(problem: _Problem, b: FloatArray, loop: FloatArray) -> bool:
+    """Return whether R beside a loop follows the measured temperature to first order (F test)."""
+    from scipy.stats import f
+
+    columns = replace(problem.background, drift=-1).columns(b, problem.data.drift)[problem.keep]
+    without = np.concatenate([columns, loop], axis=1)
+    everything = np.concatenate([problem.smooth(b), loop], axis=1)
+    bases = _basis(without), _basis(everything)
+    rss = [float(np.sum((problem.y - u @ (u.T @ problem.y)) ** 2)) for u in bases]
+    more = bases[1].shape[1] - bases[0].shape[1]
+    left = problem.y.size - bases[1].shape[1]
+    if more < 1 or left < 1:
+        return False
+    ratio = (rss[0] - rss[1]) / more / max(rss[1] / left, 1e-300)
+    return float(f.sf(ratio, more, left)) < FOLLOWING_ALPHA
+
+
+def _cells(data: _Data) -> tuple[FloatArray, FloatArray]:
+    """Return the matrix that averages neighbouring points, and one of what is even in B.
+
+    Shapes (cells, points) and (cells, intervals). A cell is a branch, a sign and an interval of
+    |B|; its row has norm 1, so that white noise stays white.
+    """
+    size = np.abs(data.B)
+    distinct, rank = np.unique(np.round(size, 6), return_inverse=True)
+    interval = rank.reshape(size.shape) // -(-distinct.size // CELLS)
+    number = int(interval.max()) + 1
+    cell = interval + number * ((data.B > 0) + 2 * (data.sign < 0))
+    matrix = np.zeros((4 * number, size.size))
+    matrix[cell.ravel(), np.arange(size.size)] = data.keep.ravel()
+    count = matrix.sum(axis=1)
+    matrix = matrix[count > 0] / np.sqrt(count[count > 0])[:, None]
+    even = matrix @ (interval.ravel()[:, None] == np.arange(number))
+    return matrix, even
+
+
+def _temperature_covariances(data: _Data, b: FloatArray, slope: FloatArray) -> list[FloatArray]:
+    """Return covariances (points, points) of what temperature makes beyond first order, unscaled.
+
+    The first is that of the error of the smoothed temperature, through the fitted dR/dT, `slope`.
+    The others are those of a resistance that is any rough function of temperature and |b|
+    (exponential kernel: at a corner of R(T) no power of the fluctuation would do), at all fields or
+    near zero field only, where a gap or a critical current closes.
+    """
+    from scipy.linalg import block_diag
+
+    covariances = [slope[:, None] * block_diag(*data.drift_covariance) * slope]
+    drift, size = data.drift.ravel(), np.abs(b.ravel())
+    apart = np.abs(drift[:, None] - drift) / np.ptp(drift)
+    for reach in FIELD_REACH:
+        kernel = np.exp(-apart - 0.5 * ((size[:, None] - size) / reach) ** 2)
+        if reach < np.max(size) / 2:
+            envelope = np.exp(-0.5 * (size / reach) ** 2)
+            kernel = envelope[:, None] * kernel * envelope
+        covariances.append(kernel)
+    return covariances
+
+
+def _beside_temperature(
+    data: _Data,
+    b: FloatArray,
+    rest: FloatArray,
+    nulls: FloatArray,
+    loop: FloatArray,
+    slope: FloatArray,
+    trials: float,
+) -> float:
+    """Return p of a loop where R may be any rough function of temperature and |b|.
+
+    Likelihood ratio of `rest` with the columns of `loop` and without, free of the columns of
+    `nulls` and of all that is even in field and alike on both branches. The covariance is white
+    noise plus that of the temperature's error plus that of the rough function, with the sizes of
+    greatest likelihood: under either hypothesis its own, lest a loop found by searching hide the
+    temperature that made it (restricted likelihood: Patterson and Thompson, Biometrika 58, 545
+    (1971)). Both branches at +B and -B count, not only their difference: a loop is in one
+    combination of the four, temperature in all.
+    """
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.optimize import minimize
+    from scipy.stats import chi2
+
+    matrix, even = _cells(data)
+    span = _basis(np.concatenate([matrix @ nulls, even], axis=1))
+    free = np.linalg.qr(span, mode="complete")[0][:, span.shape[1] :].T @ matrix
+    y, loop = free @ rest, free @ loop
+    n = y.size
+    shares = [free @ part @ free.T for part in _temperature_covariances(data, b, slope)]
+    # The trace makes every part as strong as the noise where its logarithm is zero.
+    shares = [share * (n / max(float(np.trace(share)), 1e-300)) for share in shares]
+
+    def least_deviance(columns: FloatArray) -> float:
+        span = _basis(columns) if columns.size else columns
+        scale = float(np.mean((y - span @ (span.T @ y)) ** 2)) or 1.0
+
+        def deviance(x: FloatArray, kernel: FloatArray) -> tuple[float, FloatArray]:
+            sizes = scale * np.exp(x)
+            terms = [
+                size * k for size, k in zip(sizes, (np.eye(n), shares[0], kernel), strict=True)
+            ]
+            factor = cho_factor(sum(terms), lower=True)
+            inverse = cho_solve(factor, np.eye(n))
+            rest = y
+            if span.size:
+                weighed = inverse @ span
+                rest = y - span @ np.linalg.solve(span.T @ weighed, weighed.T @ y)
+            pull = inverse @ rest
+            logs = 2 * float(np.sum(np.log(np.diag(factor[0]))))
+            gradient = [float(np.sum(inverse * term) - pull @ term @ pull) for term in terms]
+            return logs + float(rest @ pull), np.array(gradient)
+
+        return min(
+            minimize(deviance, start, args=(kernel,), jac=True, bounds=[(-12.0, 3.0)] * 3).fun
+            for kernel in shares[1:]
+            for start in ([-1.0, -1.0, -1.0], [0.0, -6.0, -6.0])
+        )
+
+    statistic = max(least_deviance(np.empty((n, 0))) - least_deviance(loop), 0.0)
+    count = loop.shape[1]
+    return float(-np.expm1(trials**count * np.log1p(-float(chi2.sf(statistic, count)))))
 
 
 def _choose_kind(
