@@ -285,3 +285,25 @@ def test_a_plain_number_carries_the_definition_of_its_statistic():
     data = evidence(statistics={"peaks": {"both": 3, "definition": "Number of peaks."}})
     assert data.number("s/peaks/both").definition == "Number of peaks."
     assert evidence(statistics={"n": 3}).number("s/n").definition == "s/n"
+
+
+def test_a_bare_statistic_brings_its_own_uncertainty():
+    entry = {"definition": "d", "ratio": 0.5, "ratio_uncertainty": 0.01, "count": 3}
+    data = Evidence({"s": Stage(estimates={}, statistics={"x": entry}, attrs={})})
+    assert data.number("s/x/ratio").uncertainty == 0.01
+    assert data.number("s/x/count").uncertainty == 0.0
+
+
+def test_reasons_are_sentences():
+    number = "transitions/Tc_NbN"
+    agrees = ledger_module.Agrees(test="agrees", number=number, published=10.8, margin=0.1)
+    for value, words in (
+        (10.81, "0.010(10) K that lies within ±0.1 K"),
+        (10.9, "0.100(10) K that straddles the edge of ±0.1 K"),
+        (11.5, "0.700(10) K that lies outside ±0.1 K"),
+    ):
+        stage = Stage(estimates={"Tc_NbN": estimate(value, 0.01)}, statistics={}, attrs={})
+        reason = judge(agrees, Evidence({"transitions": stage})).reason
+        assert reason.startswith("Tc of NbN is ")
+        assert "against 10.8 K in the paper, a difference of" in reason
+        assert words in reason

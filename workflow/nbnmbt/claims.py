@@ -34,6 +34,7 @@ from nbnmbt.analysis.estimate import Estimate, Stage, read_stage
 from nbnmbt.errors import InputError
 from nbnmbt.numbers import STAGE_FILES, format_value
 from nbnmbt.provenance import STAND_IN_NOTICE
+from nbnmbt.wording import quantity, shown_setting, subject
 
 __all__ = [
     "VERDICTS",
@@ -336,7 +337,7 @@ class Evidence:
         return node
 
     def number(self, path: str | float) -> Estimate:
-        """Return an estimate, or wrap a plain statistic or constant as an exact one."""
+        """Return an estimate, or wrap a plain statistic or constant: exact, if without an error."""
         if isinstance(path, int | float):
             return _exact(float(path), "")
         stage, _, key = path.partition("/")
@@ -364,7 +365,8 @@ class Evidence:
             )
         node = self.statistic(path.rpartition("/")[0]) if "/" in path else {}
         words = node.get("definition") if isinstance(node, Mapping) else None
-        return replace(_exact(float(value), ""), definition=words or path)
+        error = node.get(f"{path.rpartition('/')[2]}_uncertainty", 0.0) if words else 0.0
+        return replace(_exact(float(value), ""), uncertainty=error, definition=words or path)
 
 
 def _why_missing(entry: Mapping[str, Any]) -> str:
@@ -394,7 +396,7 @@ def _missing(estimate: Estimate, key: str) -> Finding:
         verdict = INCONCLUSIVE if _TOO_LITTLE.search(reason) else NOT_SUPPORTED
     return Finding(
         verdict=verdict,
-        reason=f"{key.rpartition('/')[2]}: {reason}",
+        reason=f"{subject(key)}: {reason}",
         unit=estimate.unit,
         key=key,
         definition=estimate.definition,
@@ -410,7 +412,7 @@ def _interval_verdict(low: float, high: float, *, inside_low: float, inside_high
 
 
 def _judge_deviation(
-    difference: float, sigma: float, margin: float, unit: str, subject: str
+    difference: float, sigma: float, margin: float, unit: str, start: str
 ) -> tuple[str, str, float | None]:
     low, high = difference - Z95 * sigma, difference + Z95 * sigma
     verdict = _interval_verdict(low, high, inside_low=-margin, inside_high=margin)
@@ -418,12 +420,9 @@ def _judge_deviation(
     where = {
         SUPPORTED: "lies within",
         NOT_SUPPORTED: "lies outside",
-        INCONCLUSIVE: "straddles",
+        INCONCLUSIVE: "straddles the edge of",
     }[verdict]
-    reason = (
-        f"{subject} differs by {_show(difference, sigma, unit)}; its 95 % interval {where} the "
-        f"margin of ±{margin:g} {unit}".rstrip()
-    )
+    reason = f"{start} {where} ±{margin:g} {unit}".rstrip() + " (95 % interval)"
     return verdict, reason, z
 
 
@@ -432,16 +431,21 @@ def _agrees(criterion: Agrees, evidence: Evidence) -> Finding:
     if estimate.value is None:
         return _missing(estimate, criterion.number)
     sigma = estimate.uncertainty or 0.0
-    name = criterion.number.rpartition("/")[2]
-    verdict, reason, z = _judge_deviation(
-        estimate.value - criterion.published,
-        sigma,
-        criterion.margin,
-        estimate.unit,
-        f"{name} = {_show(estimate.value, estimate.uncertainty, estimate.unit)} against "
-        f"{criterion.published:g} {estimate.unit}:".rstrip(": ")
-        + ", it",
+    difference = estimate.value - criterion.published
+    start = (
+        f"{subject(criterion.number)} is "
+        f"{_show(estimate.value, estimate.uncertainty, estimate.unit)}"
     )
+    # Where nothing is to be found the value is itself the difference.
+    if criterion.published:
+        published = f"{criterion.published:g} {estimate.unit}".rstrip()
+        start += (
+            f" against {published} in the paper, a difference of "
+            f"{_show(difference, estimate.uncertainty, estimate.unit)} that"
+        )
+    else:
+        start += " and"
+    verdict, reason, z = _judge_deviation(difference, sigma, criterion.margin, estimate.unit, start)
     return Finding(
         verdict=verdict,
         reason=reason,
@@ -460,14 +464,15 @@ def _coincides(criterion: Coincides, evidence: Evidence) -> Finding:
         if estimate.value is None:
             return _missing(estimate, path)
     sigma = math.hypot(a.uncertainty or 0.0, b.uncertainty or 0.0)
-    names = [path.rpartition("/")[2] for path in criterion.numbers]
+    names = [subject(path) for path in criterion.numbers]
     verdict, reason, z = _judge_deviation(
         a.value - b.value,
         sigma,
         criterion.margin,
         a.unit,
-        f"{names[0]} = {_show(a.value, a.uncertainty, a.unit)} and "
-        f"{names[1]} = {_show(b.value, b.uncertainty, b.unit)}: the first",
+        f"{names[0]} is {_show(a.value, a.uncertainty, a.unit)} and {names[1]} is "
+        f"{_show(b.value, b.uncertainty, b.unit)}, a difference of "
+        f"{_show(a.value - b.value, sigma, a.unit)} that",
     )
     return Finding(
         verdict=verdict,
@@ -492,9 +497,9 @@ def _compatible(criterion: Compatible, evidence: Evidence) -> Finding:
     difference = estimate.value - target.value
     z = difference / sigma if sigma > 0 else (0.0 if difference == 0 else math.inf)
     width = 2 * Z95 * (estimate.uncertainty or 0.0)
-    name = criterion.number.rpartition("/")[2]
     shown = (
-        f"{name} = {_show(estimate.value, estimate.uncertainty, estimate.unit)} against "
+        f"{subject(criterion.number)} is "
+        f"{_show(estimate.value, estimate.uncertainty, estimate.unit)} against "
         f"{_show(target.value, target.uncertainty, estimate.unit)}"
     )
     if abs(z) > Z95:
@@ -533,17 +538,25 @@ def _one_sided(criterion: Below | Above, evidence: Evidence, *, below: bool) -> 
         distance - Z95 * sigma, distance + Z95 * sigma, inside_low=0.0, inside_high=math.inf
     )
     word = "below" if below else "above"
-    name = criterion.number.rpartition("/")[2]
     tail = {
-        SUPPORTED: f"lies {word}",
-        NOT_SUPPORTED: f"does not lie {word}",
-        INCONCLUSIVE: f"cannot be told to lie {word}",
+        SUPPORTED: word,
+        NOT_SUPPORTED: f"not {word}",
+        INCONCLUSIVE: f"not certainly {word}",
     }[verdict]
+    if estimate.unit:
+        shown = _show(estimate.value, estimate.uncertainty, estimate.unit)
+        edge = f"{bound:.4g} {estimate.unit}"
+    else:
+        shown = quantity(criterion.number, estimate.value)
+        edge = quantity(criterion.number, bound)
+    if isinstance(criterion.limit, str):
+        share = "" if criterion.factor == 1 else f"{criterion.factor:g} times "
+        edge = f"{share}{subject(criterion.limit)}, {edge}"
     return Finding(
         verdict=verdict,
         reason=(
-            f"{name} = {_show(estimate.value, estimate.uncertainty, estimate.unit)} {tail} "
-            f"{bound:.4g} {estimate.unit} (95 %)"
+            f"{subject(criterion.number)} is {shown}, {tail} {edge}"
+            + (" (95 %)" if sigma > 0 else "")
         ),
         value=estimate.value,
         uncertainty=estimate.uncertainty,
@@ -558,17 +571,19 @@ def _detected(criterion: Detected, evidence: Evidence) -> Finding:
     p = evidence.number(criterion.p)
     node = evidence.statistic(criterion.p.rpartition("/")[0])
     definition = node.get("definition") if isinstance(node, Mapping) else None
-    name = criterion.p.split("/")[1]
+    name = subject(criterion.p)
     if p.value is None:
         return _missing(replace(p, definition=definition or p.definition), criterion.p)
     if p.value < criterion.alpha:
         return Finding(
             verdict=SUPPORTED,
-            reason=f"{name}: detected (calibrated p = {_p(p.value)} < {criterion.alpha:g})",
+            reason=(
+                f"{name} is detected (calibrated p {_p(p.value)}, needed < {criterion.alpha:g})"
+            ),
             key=criterion.p,
             definition=definition,
         )
-    reason = f"{name}: not detected (calibrated p = {_p(p.value)}, needed < {criterion.alpha:g})"
+    reason = f"{name} is not detected (calibrated p {_p(p.value)}, needed < {criterion.alpha:g})"
     verdict = NOT_SUPPORTED
     if criterion.bound is not None and criterion.negligible is not None:
         bound = evidence.number(criterion.bound)
@@ -582,12 +597,12 @@ def _detected(criterion: Detected, evidence: Evidence) -> Finding:
         places = evidence.number(criterion.partial).value or 0
         if places > 0:
             verdict = INCONCLUSIVE
-            reason += f", though in {places:g} of the places where it must show it does"
+            reason += f", though in {places:g} of the places where it must be"
     return Finding(verdict=verdict, reason=reason, key=criterion.p, definition=definition)
 
 
 def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+    return f"= {value:.2g}" if value >= 1e-4 else "< 0.0001"
 
 
 def _absent(criterion: Absent, evidence: Evidence) -> Finding:
@@ -599,16 +614,19 @@ def _absent(criterion: Absent, evidence: Evidence) -> Finding:
         return _missing(limit, str(criterion.margin))
     margin = limit.value * criterion.factor
     lower = evidence.number(criterion.lower) if criterion.lower else None
-    name = criterion.upper.split("/", 1)[1]
+
+    def words(value: float) -> str:
+        return quantity(criterion.upper, value, upper.unit)
+
     if upper.value < margin:
-        verdict, tail = SUPPORTED, "below"
+        verdict, tail = SUPPORTED, f"is at most {words(upper.value)} (95 %), below"
     elif lower is not None and lower.value is not None and lower.value > margin:
-        verdict, tail = NOT_SUPPORTED, f"and the lower bound {lower.value:.3g} also above"
+        verdict, tail = NOT_SUPPORTED, f"is at least {words(lower.value)} (95 %), above"
     else:
-        verdict, tail = INCONCLUSIVE, "not below"
+        verdict, tail = INCONCLUSIVE, f"may be as large as {words(upper.value)} (95 %), above"
     return Finding(
         verdict=verdict,
-        reason=f"{name}: upper 95 % bound {upper.value:.3g} {tail} the margin {margin:.3g}",
+        reason=f"{subject(criterion.upper)} {tail} the margin of {words(margin)}",
         value=upper.value,
         key=criterion.upper,
         definition=upper.definition,
@@ -619,17 +637,17 @@ def _at_least(criterion: AtLeast, evidence: Evidence) -> Finding:
     bound = evidence.number(criterion.bound)
     if bound.value is None:
         return _missing(bound, criterion.bound)
-    shown = f"{criterion.bound.split('/', 1)[1]} = {bound.value:.4g} {criterion.unit}".rstrip()
+    shown = f"{subject(criterion.bound)} is {bound.value:.4g} {criterion.unit}".rstrip()
     limit = f"{criterion.limit:g} {criterion.unit}".rstrip()
     if bound.value > criterion.limit:
-        verdict, tail = SUPPORTED, f"exceeds {limit}"
+        verdict, tail = SUPPORTED, f"above {limit}"
     elif evidence.statistic(criterion.open):
-        verdict, tail = INCONCLUSIVE, f"is where the sweep ends, short of {limit}"
+        verdict, tail = INCONCLUSIVE, f"where the sweep ends, short of {limit}"
     else:
-        verdict, tail = NOT_SUPPORTED, f"does not exceed {limit}"
+        verdict, tail = NOT_SUPPORTED, f"not above {limit}"
     return Finding(
         verdict=verdict,
-        reason=f"{shown} {tail}",
+        reason=f"{shown}, {tail}",
         value=bound.value,
         unit=criterion.unit,
         key=criterion.bound,
@@ -644,13 +662,13 @@ def _counted(criterion: Counted, evidence: Evidence) -> Finding:
     found = round(count.value)
     if criterion.equals is not None:
         verdict = SUPPORTED if found == criterion.equals else NOT_SUPPORTED
-        wanted = f"exactly {criterion.equals}"
+        wanted = f"exactly {criterion.equals}" if criterion.equals else "none"
     else:
         verdict = SUPPORTED if found >= (criterion.at_least or 0) else NOT_SUPPORTED
         wanted = f"at least {criterion.at_least}"
     return Finding(
         verdict=verdict,
-        reason=f"{criterion.count.split('/', 1)[1]}: found {found}, the claim needs {wanted}",
+        reason=f"{subject(criterion.count)}: {found or 'none'} found, {wanted} claimed",
         value=float(found),
         uncertainty=0.0,
         key=criterion.count,
@@ -677,7 +695,6 @@ def _flag(criterion: Flag, evidence: Evidence) -> Finding:
 
 def _falls(criterion: Falls, evidence: Evidence) -> Finding:
     node = evidence.statistic(criterion.statistic)
-    name = criterion.statistic.split("/", 1)[1]
     reversal, error = node.get("reversal"), node.get("reversal_uncertainty")
     p = node.get("p_value", node.get("p"))
     if reversal is None or p is None or not math.isfinite(reversal):
@@ -692,16 +709,19 @@ def _falls(criterion: Falls, evidence: Evidence) -> Finding:
         )
     low, high = reversal - Z95 * (error or 0.0), reversal + Z95 * (error or 0.0)
     unit = f" {criterion.unit}".rstrip()
-    shown = f"{name}: largest rise {_show(reversal, error, criterion.unit)}"
+    name = subject(criterion.statistic)
+    rise = _show(reversal, error, criterion.unit)
     if p < criterion.alpha and low > criterion.margin:
-        verdict, tail = NOT_SUPPORTED, f"exceeds {criterion.margin:g}{unit} (p = {_p(p)})"
-    elif high < criterion.margin:
-        verdict, tail = SUPPORTED, f"stays below {criterion.margin:g}{unit} (95 %)"
+        shown, tail = f"{name} rises by {rise}", f"more than {criterion.margin:g}{unit} (p {_p(p)})"
+        verdict = NOT_SUPPORTED
     else:
-        verdict, tail = INCONCLUSIVE, f"is not bounded by {criterion.margin:g}{unit} (95 %)"
+        shown = f"{name}: {f'largest rise {rise}' if reversal else 'no rise'}"
+        verdict = SUPPORTED if high < criterion.margin else INCONCLUSIVE
+        word = "below" if verdict == SUPPORTED else "not certainly below"
+        tail = f"{word} {criterion.margin:g}{unit} (95 %)"
     return Finding(
         verdict=verdict,
-        reason=f"{shown} {tail}",
+        reason=f"{shown}, {tail}",
         key=criterion.statistic,
         definition=node.get("definition"),
     )
@@ -719,15 +739,15 @@ def _rises(criterion: Rises, evidence: Evidence) -> Finding:
     low = estimate.value - 1.6449 * error.value
     high = estimate.value + 1.6449 * error.value
     verdict = SUPPORTED if low > 0 else NOT_SUPPORTED if high < 0 else INCONCLUSIVE
-    name = criterion.number.split("/", 1)[1].replace("/", " ")
     tail = {
-        SUPPORTED: "is positive",
-        NOT_SUPPORTED: "is negative",
-        INCONCLUSIVE: "has no certain sign",
+        SUPPORTED: "positive",
+        NOT_SUPPORTED: "negative",
+        INCONCLUSIVE: "of no certain sign",
     }[verdict]
+    shown = _show(estimate.value, error.value, criterion.unit)
     return Finding(
         verdict=verdict,
-        reason=f"{name} = {_show(estimate.value, error.value, criterion.unit)} {tail} (95 %)",
+        reason=f"{subject(criterion.number)} is {shown}, {tail} (95 %)",
         value=estimate.value,
         uncertainty=error.value,
         unit=criterion.unit,
@@ -742,15 +762,15 @@ def _recorded(criterion: Recorded, evidence: Evidence) -> Finding:
     if value is None:
         return Finding(
             verdict=NOT_TESTABLE,
-            reason=f"the sample's description does not state {criterion.key}",
+            reason=f"the sample's description does not state '{criterion.key}'",
             key=criterion.key,
         )
     same = math.isclose(float(value), criterion.equals, rel_tol=1e-12)
     return Finding(
         verdict=SUPPORTED if same else NOT_SUPPORTED,
         reason=(
-            f"the sample's description states {criterion.key} = {float(value):g}"
-            + ("" if same else f", the paper {criterion.equals:g}")
+            f"the sample's description states {shown_setting(criterion.key, float(value))}"
+            + (", as the paper" if same else f", the paper {criterion.equals:g}")
         ),
         value=float(value),
         key=criterion.key,
@@ -899,8 +919,8 @@ def evaluate_inconsistencies(
     Returns
     -------
     list of dict
-        id, statement, quotes, claims and `computed`: key, value, uncertainty, unit, definition and
-        a rounded sentence for each number the entry names.
+        id, statement, quotes, claims and `computed`: key, name in words, value, uncertainty, unit,
+        definition and a rounded sentence for each number the entry names.
     """
     evidence = Evidence(stages)
     entries = []
@@ -915,6 +935,7 @@ def evaluate_inconsistencies(
             computed.append(
                 {
                     "key": path,
+                    "name": subject(path),
                     "value": estimate.value,
                     "uncertainty": estimate.uncertainty,
                     "unit": estimate.unit,

@@ -540,7 +540,7 @@ def ratio_test(
     Returns
     -------
     dict
-        ``current_ratio``, ``temperature_ratio``, ``z``.
+        ``current_ratio``, ``temperature_ratio``, their ``_uncertainty``, and ``z``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     a = current[0] / current_top[0]
     b = temperature[0] / temperature_top[0]
@@ -548,7 +548,13 @@ def ratio_test(
     db = abs(b) * math.hypot(
         temperature[1] / temperature[0], temperature_top[1] / temperature_top[0]
     )
-    return {"current_ratio": a, "temperature_ratio": b, "z": (a - b) / math.hypot(da, db)}
+    return {
+        "current_ratio": a,
+        "current_ratio_uncertainty": da,
+        "temperature_ratio": b,
+        "temperature_ratio_uncertainty": db,
+        "z": (a - b) / math.hypot(da, db),
+    }
 
 
 # --------------------------------------------------------------------------------------------------
