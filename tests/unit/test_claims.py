@@ -59,13 +59,14 @@ def test_agreement_reports_z_from_value_and_uncertainty():
     ("reason", "expected"),
     [
         ("not measured: no rt_nbn", "not testable"),
-        ("no transition found", "not supported"),
+        ("excluded: a step above 0.1 % of R", "not supported"),
+        # Whatever else kept the number from being determined is no evidence.
         ("2 usable points, at least 3 are needed", "inconclusive"),
-        ("fewer than 6 points between 12 and 16 K", "inconclusive"),
-        ("T_N is not determined, so below and above it mean nothing", "inconclusive"),
+        ("the fit gave no finite value", "inconclusive"),
+        ("no step or bend stands out of the noise", "inconclusive"),
     ],
 )
-def test_a_missing_measurement_is_not_the_same_as_a_missing_effect(reason, expected):
+def test_a_missing_number_speaks_against_a_claim_only_where_it_is_excluded(reason, expected):
     criterion = {"test": "agrees", "number": "s/Tc", "published": 10.8, "margin": 0.1}
     assert verdict(criterion, evidence({"Tc": estimate(None, None, reason=reason)})) == expected
 
@@ -124,8 +125,14 @@ def test_detection_without_power_is_inconclusive(p, bound, expected):
 
 @pytest.mark.parametrize(("places", "expected"), [(0, "not supported"), (3, "inconclusive")])
 def test_an_effect_seen_in_some_places_only_is_inconclusive(places, expected):
-    criterion = {"test": "detected", "p": "s/loop/p", "partial": "s/loop/n"}
-    data = evidence(statistics={"loop": {"definition": "d", "p": 0.2, "n": places}})
+    criterion = {
+        "test": "detected",
+        "p": "s/loop/p",
+        "partial": "s/loop/n",
+        "bound": "s/loop/upper",
+        "negligible": 1.0,
+    }
+    data = evidence(statistics={"loop": {"definition": "d", "p": 0.2, "n": places, "upper": 0.1}})
     assert verdict(criterion, data) == expected
 
 
@@ -146,6 +153,38 @@ def test_flags(value, expected):
     criterion = {"test": "flag", "flag": "s/law/ok", "says": "it is", "if_false": "inconclusive"}
     entry = {"definition": "d", "ok": value, "reason": "not measured: no iv_temperature"}
     assert verdict(criterion, evidence(statistics={"law": entry})) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "opposite", "expected"),
+    [
+        (True, False, "supported"),
+        (False, True, "not supported"),
+        (False, False, "inconclusive"),
+        (False, None, "inconclusive"),
+    ],
+)
+def test_a_no_speaks_against_a_claim_only_where_the_opposite_is_established(
+    value, opposite, expected
+):
+    criterion = {"test": "flag", "flag": "s/fall/all", "says": "all", "against": "s/fall/stays"}
+    entry = {"definition": "d", "all": value, "stays": opposite}
+    assert verdict(criterion, evidence(statistics={"fall": entry})) == expected
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [
+        (3.0, 5.0, "supported"),
+        (0.5, 1.0, "not supported"),
+        (0.5, 5.0, "inconclusive"),
+        (0.5, None, "inconclusive"),
+    ],
+)
+def test_exceeding_a_margin_needs_the_lower_bound_above_it(lower, upper, expected):
+    criterion = {"test": "exceeds", "lower": "s/r/lo", "upper": "s/r/hi", "margin": 2.0}
+    data = evidence(statistics={"r": {"definition": "d", "lo": lower, "hi": upper}})
+    assert verdict(criterion, data) == expected
 
 
 @pytest.mark.parametrize(
@@ -200,6 +239,23 @@ def test_counts():
     assert verdict({"test": "counted", "count": "s/peaks/n", "equals": 3}, data) == "supported"
     assert verdict({"test": "counted", "count": "s/peaks/n", "equals": 2}, data) == "not supported"
     assert verdict({"test": "counted", "count": "s/peaks/n", "at_least": 2}, data) == "supported"
+    assert verdict({"test": "counted", "count": "s/peaks/n", "at_most": 3}, data) == "supported"
+    assert verdict({"test": "counted", "count": "s/peaks/n", "at_most": 2}, data) == "not supported"
+
+
+@pytest.mark.parametrize(
+    ("equals", "sensitive", "expected"),
+    [
+        (4, True, "not supported"),
+        (4, False, "inconclusive"),  # the fourth may be there and hidden
+        (2, False, "not supported"),  # too many are too many, however noisy
+        (3, False, "supported"),
+    ],
+)
+def test_too_few_count_against_a_claim_only_where_none_was_missed(equals, sensitive, expected):
+    criterion = {"test": "counted", "count": "s/p/n", "equals": equals, "sensitive": "s/p/seen"}
+    data = evidence(statistics={"p": {"definition": "d", "n": 3, "seen": sensitive}})
+    assert verdict(criterion, data) == expected
 
 
 def test_recorded_geometry():

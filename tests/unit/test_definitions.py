@@ -54,6 +54,9 @@ TRACE = xr.Dataset(
         "dVdI0_curvature_err": 2.0,  # 25 sigma
         "n_peaks_pos": 4.0,
         "n_peaks_neg": 3.0,
+        "n_peaks_matched": 3.0,
+        "dVdI": ("I", [20.0] * 3),
+        "dVdI_err": ("I", [0.01] * 3),
         "asymmetry": 0.019,
         "symmetry_chi2": 1.0,
         "R0": 0.5,
@@ -455,7 +458,7 @@ CASES = [
         lambda: kinks.jump_bound(
             np.arange(6.0), np.ones(6), np.full(6, 0.1), degree=0, trim_fraction=0.4
         ),
-        (2.3534 * 0.1 * math.sqrt(1 / 3 + 1 / 3 + 1.5**2 / 2), 2.5),
+        (2.3534 * 0.1 * math.sqrt(1 / 3 + 1 / 3 + 1.5**2 / 2), 2.5, 0),
         1e-5,
     ),
     Case(kinks.coincidence, lambda: kinks.coincidence((3.1, 0.03), (3.0, 0.04)), (0.1, 2)),

@@ -197,11 +197,12 @@ def test_few_points_fall_back_to_a_sharp_kink():
 
 def test_the_bound_covers_a_jump_and_shrinks_with_noise():
     x = FIELDS
-    bound, field = jump_bound(x, stepped(x, 0.02, 5.1), np.full(x.size, 1e-3), degree=3)
-    assert bound > 0.02
+    bound, field, lower = jump_bound(x, stepped(x, 0.02, 5.1), np.full(x.size, 1e-3), degree=3)
+    assert 0.01 < lower < 0.02 < bound
     assert abs(field - 5.125) < 0.3
-    wide, _ = jump_bound(x, stepped(x, 0), np.full(x.size, 2e-3), degree=3)
-    narrow, _ = jump_bound(x, stepped(x, 0), np.full(x.size, 1e-3), degree=3)
+    wide, _, none = jump_bound(x, stepped(x, 0), np.full(x.size, 2e-3), degree=3)
+    narrow, *_ = jump_bound(x, stepped(x, 0), np.full(x.size, 1e-3), degree=3)
+    assert none == 0
     assert wide == pytest.approx(2 * narrow)
 
 

@@ -36,13 +36,18 @@ def fits(Ic=(0.95, 1.2, 2.1, math.nan), *, measurement="iv_interface", T=(2.0, 4
         "dVdI0_curvature_err": 1.0,
         "n_peaks_pos": 3.0,
         "n_peaks_neg": 3.0,
+        "n_peaks_matched": 3.0,
         "asymmetry": 0.001,
         "symmetry_chi2": 1.1,
         "R0": 22.0,
         "R0_err": 0.1,
     } | changes
+    slope, noise = scalars.pop("dVdI", 20.0), scalars.pop("dVdI_err", 0.01)
     data = {name: (four, np.array(value)) for name, value in values.items()}
     data |= {name: (three, np.full(flat, value)) for name, value in scalars.items()}
+    points = (*flat, 7)
+    data |= {"dVdI": ((*three, "I"), np.full(points, slope))}
+    data |= {"dVdI_err": ((*three, "I"), np.full(points, noise))}
     return xr.Dataset(
         data,
         coords={
@@ -119,6 +124,24 @@ def test_a_peak_needs_height_and_negative_curvature(changes, detected):
 def test_a_peak_without_partner_is_not_counted():
     peaks = run(n_peaks_pos=4.0)[1]["peaks"]
     assert (peaks["both"], peaks["positive"], peaks["channels"]) == (3, 4, 3)
+    # noise puts one on either side, but not at the same current
+    peaks = run(n_peaks_pos=4.0, n_peaks_neg=4.0)[1]["peaks"]
+    assert peaks["both"] == 3
+
+
+@pytest.mark.parametrize(("noise", "sensitive"), [(0.19, True), (0.21, False), (math.nan, False)])
+def test_a_count_is_complete_where_noise_hides_no_peak(noise, sensitive):
+    # five times the noise against 5 % of 20 ohm
+    peaks = run(dVdI_err=noise)[1]["peaks"]
+    assert peaks["sensitive"] is sensitive
+
+
+@pytest.mark.parametrize(
+    ("height", "error", "absent"), [(0.0, 0.01, True), (-0.3, 0.1, True), (0.0, 0.02, False)]
+)
+def test_a_zero_bias_peak_is_absent_only_where_a_bound_says_so(height, error, absent):
+    peak = run(ar_height=height, ar_height_err=error)[1]["andreev_peak"]
+    assert (peak["detected"], peak["absent"]) == (False, absent)
 
 
 def test_symmetry_is_a_fraction_of_the_weakest_step():
@@ -126,10 +149,21 @@ def test_symmetry_is_a_fraction_of_the_weakest_step():
     assert run()[1]["symmetry"]["fraction"] == pytest.approx(0.001 / 0.95)
 
 
+@pytest.mark.parametrize(("chi2", "lower"), [(1.0, 0.0), (1e4, 0.1), (4.0, 0.1 * 0.5**0.5)])
+def test_an_asymmetry_that_noise_explains_has_no_lower_bound(chi2, lower):
+    ds = fits(asymmetry=0.095, symmetry_chi2=chi2)
+    found = spectrum.symmetry(ds)
+    assert found["fraction_lower"] == pytest.approx(lower, rel=1e-3)
+    assert found["fraction"] == pytest.approx(0.1)
+
+
 def test_residual_resistance_and_range():
     _, statistics = run(R0=0.5)
     assert statistics["residual_resistance"]["significance"] == pytest.approx(5)
     assert statistics["residual_resistance"]["finite"] is False
+    # 0.5 + 1.645 * 0.1 ohm is more than 1 % of 20 ohm: neither finite nor zero
+    assert statistics["residual_resistance"]["zero"] is False
+    assert run(R0=0.01)[1]["residual_resistance"]["zero"] is True
     assert statistics["range_out_of_plane"]["value"] == 3.0
     assert statistics["range_out_of_plane"]["channels"] == 3
 
@@ -146,13 +180,14 @@ def test_what_is_missing_has_a_reason_and_every_field():
 
 def test_another_temperature_and_an_unresolved_channel_are_said():
     estimates, _ = spectrum.run({"iv_interface": fits(T=(4.0, 6.0))})
-    assert estimates["Ic0_2K"].reason == "no sweep at 2 K"
+    assert estimates["Ic0_2K"].reason == "not measured: no sweep within 0.1 K of 2 K"
     estimates, _ = run(Ic=(0.95, 1.2, math.nan, math.nan))
     assert estimates["Ic2_2K"].reason == "channel Ic2 is not resolved in the sweep"
 
 
 def test_all_nan_determines_nothing():
     empty = fits((math.nan,) * 4, ar_height=math.nan, R0=math.nan, n_peaks_pos=math.nan)
+    empty["dVdI"][:] = empty["dVdI_err"][:] = math.nan
     estimates, statistics = spectrum.run({"iv_interface": empty})
     assert estimates["Ic0_2K"].value is None
     assert statistics["andreev_peak"]["detected"] is None

@@ -6,8 +6,9 @@ uncertainties only:
 
 ==================  ==============================================================================
 ``supported``       the 95 % interval lies wholly where the claim says
-``not supported``   the 95 % interval lies wholly elsewhere, or a calibrated test rejects the claim
-``inconclusive``    the interval straddles the margin: these data cannot tell
+``not supported``   the 95 % interval lies wholly elsewhere, or what is claimed was looked for, not
+                    found, and would have been seen
+``inconclusive``    the interval straddles the margin, or noise could hide what is claimed
 ``not testable``    the sample lacks the measurement, or transport cannot test the sentence
 ==================  ==============================================================================
 
@@ -20,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbnmbt import samples
-from nbnmbt.analysis.estimate import Estimate, Stage, read_stage
+from nbnmbt.analysis.estimate import EXCLUDED, NOT_MEASURED, Estimate, Stage, read_stage
 from nbnmbt.errors import InputError
 from nbnmbt.numbers import STAGE_FILES, format_value
 from nbnmbt.provenance import STAND_IN_NOTICE
@@ -119,15 +119,17 @@ class Above(_Model):
 class Detected(_Model):
     """A calibrated test finds the effect; without a finding, an upper bound may exclude it.
 
-    Where the effect must show in several places, `partial` counts those in which it does: some but
-    not all is no evidence against it.
+    Not to see an effect speaks against it only where the data could have shown it: unless `bound`,
+    its upper 95 % bound, lies below `negligible`, the claim is open. Where the effect must show in
+    several places, `partial` counts those in which it does: some but not all is no evidence
+    against it either.
     """
 
     test: Literal["detected"]
     p: str
     alpha: float = Field(default=0.01, gt=0, lt=1)
-    bound: str | None = None
-    negligible: float | None = None
+    bound: str
+    negligible: float | str
     partial: str | None = None
 
 
@@ -138,7 +140,16 @@ class Absent(_Model):
     upper: str
     margin: float | str
     factor: float = 1.0
-    lower: str | None = None
+    lower: str
+
+
+class Exceeds(_Model):
+    """The effect is larger than the margin: its lower 95 % bound lies above it."""
+
+    test: Literal["exceeds"]
+    lower: str
+    upper: str
+    margin: float | str
 
 
 class AtLeast(_Model):
@@ -152,22 +163,32 @@ class AtLeast(_Model):
 
 
 class Counted(_Model):
-    """A count equals, or is at least, what the paper says."""
+    """A count equals, is at least, or is at most what the paper says.
+
+    Too few speak against the claim only where `sensitive` says that one more would have been seen.
+    """
 
     test: Literal["counted"]
     count: str
     equals: int | None = None
     at_least: int | None = None
+    at_most: int | None = None
+    sensitive: str | None = None
 
 
 class Flag(_Model):
-    """A yes-or-no outcome of a stage's own calibrated test, with what the other answer means."""
+    """A yes-or-no outcome of a stage's own calibrated test, with what the other answer means.
+
+    `against` names the flag that says that the opposite is established; where that is no either,
+    the claim is open.
+    """
 
     test: Literal["flag"]
     flag: str
     says: str
     wanted: bool = True
     if_false: Literal["not supported", "inconclusive"] = "not supported"
+    against: str | None = None
 
 
 class Falls(_Model):
@@ -205,6 +226,7 @@ Criterion = Annotated[
     | Above
     | Detected
     | Absent
+    | Exceeds
     | AtLeast
     | Counted
     | Flag
@@ -381,22 +403,16 @@ def _show(value: float, uncertainty: float | None, unit: str = "") -> str:
     return format_value(value, uncertainty, unit)
 
 
-#: A number that is missing for these reasons is no absent effect: the data could not show it.
-_TOO_LITTLE = re.compile(
-    r"^fewer than|^\d+ points between|\bneeded\b|is not determined, so|does not reach"
-    r"|are no loops on"
-)
-
-
 def _missing(estimate: Estimate, key: str) -> Finding:
     reason = estimate.reason or "the data do not determine it"
-    if "not measured" in reason:
+    # A number that the data leave open says nothing against the claim, unless they exclude it.
+    if NOT_MEASURED in reason:
         verdict = NOT_TESTABLE
     else:
-        verdict = INCONCLUSIVE if _TOO_LITTLE.search(reason) else NOT_SUPPORTED
+        verdict = NOT_SUPPORTED if reason.startswith(EXCLUDED) else INCONCLUSIVE
     return Finding(
         verdict=verdict,
-        reason=f"{subject(key)}: {reason}",
+        reason=f"{subject(key).rstrip(',')}: {reason}",
         unit=estimate.unit,
         key=key,
         definition=estimate.definition,
@@ -584,21 +600,24 @@ def _detected(criterion: Detected, evidence: Evidence) -> Finding:
             definition=definition,
         )
     reason = f"{name} is not detected (calibrated p {_p(p.value)}, needed < {criterion.alpha:g})"
-    verdict = NOT_SUPPORTED
-    if criterion.bound is not None and criterion.negligible is not None:
-        bound = evidence.number(criterion.bound)
-        if bound.value is None or bound.value > criterion.negligible:
-            verdict = INCONCLUSIVE
-            size = "unknown" if bound.value is None else f"{bound.value:.3g}"
-            reason += f", but an effect up to {size} is not excluded"
-        else:
-            reason += f", and an effect above {bound.value:.3g} is excluded at 95 %"
-    if criterion.partial is not None:
-        places = evidence.number(criterion.partial).value or 0
-        if places > 0:
-            verdict = INCONCLUSIVE
-            reason += f", though in {places:g} of the places where it must be"
-    return Finding(verdict=verdict, reason=reason, key=criterion.p, definition=definition)
+    bound, negligible = evidence.number(criterion.bound), evidence.number(criterion.negligible)
+    places = evidence.number(criterion.partial).value if criterion.partial is not None else None
+
+    def words(value: float) -> str:
+        return quantity(criterion.bound, value, bound.unit)
+
+    if places:
+        verdict, tail = INCONCLUSIVE, f"though in {places:g} of the places where it must be it is"
+    elif bound.value is None or negligible.value is None:
+        verdict, tail = INCONCLUSIVE, "and how large it may be is not known"
+    elif bound.value < negligible.value:
+        verdict = NOT_SUPPORTED
+        tail = f"and at most {words(bound.value)} (95 %), below {words(negligible.value)}"
+    else:
+        verdict, tail = INCONCLUSIVE, f"but may be as large as {words(bound.value)} (95 %)"
+    return Finding(
+        verdict=verdict, reason=f"{reason}, {tail}", key=criterion.p, definition=definition
+    )
 
 
 def _p(value: float) -> str:
@@ -613,14 +632,14 @@ def _absent(criterion: Absent, evidence: Evidence) -> Finding:
     if limit.value is None:
         return _missing(limit, str(criterion.margin))
     margin = limit.value * criterion.factor
-    lower = evidence.number(criterion.lower) if criterion.lower else None
+    lower = evidence.number(criterion.lower)
 
     def words(value: float) -> str:
         return quantity(criterion.upper, value, upper.unit)
 
     if upper.value < margin:
         verdict, tail = SUPPORTED, f"is at most {words(upper.value)} (95 %), below"
-    elif lower is not None and lower.value is not None and lower.value > margin:
+    elif lower.value is not None and lower.value > margin:
         verdict, tail = NOT_SUPPORTED, f"is at least {words(lower.value)} (95 %), above"
     else:
         verdict, tail = INCONCLUSIVE, f"may be as large as {words(upper.value)} (95 %), above"
@@ -630,6 +649,35 @@ def _absent(criterion: Absent, evidence: Evidence) -> Finding:
         value=upper.value,
         key=criterion.upper,
         definition=upper.definition,
+    )
+
+
+def _exceeds(criterion: Exceeds, evidence: Evidence) -> Finding:
+    lower = evidence.number(criterion.lower)
+    if lower.value is None:
+        return _missing(lower, criterion.lower)
+    margin = evidence.number(criterion.margin)
+    if margin.value is None:
+        return _missing(margin, str(criterion.margin))
+    # Without a bound from above any size is possible.
+    upper = evidence.number(criterion.upper).value
+
+    def words(value: float) -> str:
+        return quantity(criterion.lower, value, lower.unit)
+
+    if lower.value > margin.value:
+        verdict, tail = SUPPORTED, f"at least {words(lower.value)} (95 %), above"
+    elif upper is not None and upper < margin.value:
+        verdict, tail = NOT_SUPPORTED, f"at most {words(upper)} (95 %), below"
+    else:
+        verdict, tail = INCONCLUSIVE, f"at least {words(lower.value)} (95 %), not certainly above"
+    return Finding(
+        verdict=verdict,
+        reason=f"{subject(criterion.lower)} is {tail} {words(margin.value)}",
+        value=lower.value,
+        unit=lower.unit,
+        key=criterion.lower,
+        definition=lower.definition,
     )
 
 
@@ -660,15 +708,22 @@ def _counted(criterion: Counted, evidence: Evidence) -> Finding:
     if count.value is None:
         return _missing(count, criterion.count)
     found = round(count.value)
+    tail = ""
     if criterion.equals is not None:
-        verdict = SUPPORTED if found == criterion.equals else NOT_SUPPORTED
+        few, many = found < criterion.equals, found > criterion.equals
         wanted = f"exactly {criterion.equals}" if criterion.equals else "none"
+    elif criterion.at_most is not None:
+        few, many = False, found > criterion.at_most
+        wanted = f"at most {criterion.at_most}"
     else:
-        verdict = SUPPORTED if found >= (criterion.at_least or 0) else NOT_SUPPORTED
+        few, many = found < (criterion.at_least or 0), False
         wanted = f"at least {criterion.at_least}"
+    verdict = NOT_SUPPORTED if few or many else SUPPORTED
+    if few and criterion.sensitive is not None and not evidence.statistic(criterion.sensitive):
+        verdict, tail = INCONCLUSIVE, ", and noise may hide one"
     return Finding(
         verdict=verdict,
-        reason=f"{subject(criterion.count)}: {found or 'none'} found, {wanted} claimed",
+        reason=f"{subject(criterion.count)}: {found or 'none'} found, {wanted} claimed{tail}",
         value=float(found),
         uncertainty=0.0,
         key=criterion.count,
@@ -685,9 +740,14 @@ def _flag(criterion: Flag, evidence: Evidence) -> Finding:
             replace(_exact(0.0, ""), value=None, reason=_why_missing(node), definition=definition),
             criterion.flag.rpartition("/")[0],
         )
+    verdict, answer = SUPPORTED, "yes" if value else "no"
+    if bool(value) != criterion.wanted:
+        verdict = criterion.if_false
+        if criterion.against is not None and not evidence.statistic(criterion.against):
+            verdict, answer = INCONCLUSIVE, f"{answer}, nor is the opposite established"
     return Finding(
-        verdict=SUPPORTED if bool(value) == criterion.wanted else criterion.if_false,
-        reason=f"{criterion.says}: {'yes' if value else 'no'}",
+        verdict=verdict,
+        reason=f"{criterion.says}: {answer}",
         key=criterion.flag,
         definition=definition,
     )
@@ -785,6 +845,7 @@ _TESTS: dict[type, Callable[[Any, Evidence], Finding]] = {
     Above: lambda c, e: _one_sided(c, e, below=False),
     Detected: _detected,
     Absent: _absent,
+    Exceeds: _exceeds,
     AtLeast: _at_least,
     Counted: _counted,
     Flag: _flag,

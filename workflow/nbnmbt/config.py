@@ -37,6 +37,8 @@ __all__ = [
     "typed",
 ]
 
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 #: Analysis stage -> the module whose ``Options`` are its part of the configuration. The modules are
 #: loaded by name, so that reading one stage's options does not make every stage a code input.
 STAGES: dict[str, str] = {
@@ -123,7 +125,7 @@ def model() -> type[BaseModel]:
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the configuration, as made from `model`."""
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": SCHEMA_DIALECT,
         "title": "Configuration of the NbN/MnBi2Te4 pipeline",
         **{k: v for k, v in model().model_json_schema().items() if k != "title"},
     }
@@ -337,11 +339,20 @@ def _expected(error: Any) -> str:
 
 # --------------------------------------------------------------------------------- command line
 def files(root: Path | None = None) -> dict[Path, str]:
-    """Return the two generated files and what they should hold."""
+    """Return the generated files and what they should hold."""
+    from nbnmbt.claims import ClaimsFile
+
     folder = (root or repo_root()) / "workflow" / "config"
+
+    def text(content: Mapping[str, Any]) -> str:
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
     return {
         folder / "default.yaml": to_yaml(),
-        folder / "default.schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
+        folder / "default.schema.json": text(schema()),
+        folder / "claims.schema.json": text(
+            {"$schema": SCHEMA_DIALECT, **ClaimsFile.model_json_schema()}
+        ),
     }
 
 

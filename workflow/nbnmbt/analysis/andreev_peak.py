@@ -81,6 +81,13 @@ class Options(BaseModel):
         description="Standard uncertainties by which the peak must exceed zero somewhere.",
         json_schema_extra={"sweep": [3.0, 5.0]},
     )
+    negligible: float = Field(
+        0.02,
+        gt=0,
+        description="Height at the lowest temperature, as a fraction of the background, below which"
+        " the peak counts as absent.",
+        json_schema_extra={"sweep": [0.01, 0.02, 0.05]},
+    )
     extrapolation_range_K: tuple[float, float] = Field(
         (4.0, 5.5), description="Range of the linear extrapolation quoted as a rival."
     )
@@ -440,7 +447,7 @@ def run(
     rival: dict[str, Any] = {"definition": definition_of(extrapolated_temperature)}
     if missing is not None:
         statistics = {
-            "andreev_peak": entry | {"reason": missing},
+            "andreev_peak": entry | {"detected": None, "absent": None, "reason": missing},
             "andreev_extrapolation": rival | {"reason": missing},
         }
         return {"T_AR": undetermined(vanishing_temperature, "K", missing)}, statistics
@@ -455,7 +462,13 @@ def run(
         seed_names=(sample, "temperature", "ar_height"),
     ).as_dict()
     significance = float(np.max(curve.y / curve.sigma, initial=0.0))
-    entry |= {"significance": significance, "detected": significance >= options.detection}
+    # A peak that vanishes on warming is largest where it is coldest.
+    bound = float(curve.y[0] + 1.645 * curve.sigma[0]) if curve.n else math.nan
+    entry |= {
+        "significance": significance,
+        "detected": significance >= options.detection,
+        "absent": bound < options.negligible,
+    }
     value, uncertainty = extrapolated_temperature(curve, options.extrapolation_range_K)
     rival |= {"value_K": value, "uncertainty_K": uncertainty}
     statistics = {"andreev_peak": entry, "andreev_extrapolation": rival}

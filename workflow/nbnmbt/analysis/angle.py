@@ -96,6 +96,13 @@ class Options(BaseModel):
         description="Holm-corrected level of the F tests for a two-fold modulation.",
         json_schema_extra={"sweep": [0.05, 0.01, 0.001]},
     )
+    negligible_change: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="Change with field, as a fraction of the mean, that counts as none.",
+        json_schema_extra={"sweep": [0.005, 0.01, 0.02]},
+    )
     tilt_slope_fields_T: float = Field(
         1.0,
         gt=0,
@@ -474,7 +481,7 @@ def equivalence(fit: HarmonicFit, *, margin: float, confidence: float = 0.95) ->
 
 
 def ordered_fall(
-    fields: np.ndarray, values: np.ndarray, uncertainties: np.ndarray
+    fields: np.ndarray, values: np.ndarray, uncertainties: np.ndarray, negligible: float = 0.01
 ) -> dict[str, Any]:
     """Ordered contrasts: every pair of fields must show the smaller angle mean at the higher field, one-sided p values corrected by Holm.
 
@@ -482,33 +489,41 @@ def ordered_fall(
     ----------
     fields, values, uncertainties : ndarray, shape (n,)
         Fields (T), angle means and their standard uncertainties.
+    negligible : float
+        Fraction of the mean by which a smaller fall counts as none.
 
     Returns
     -------
     dict
-        ``pairs`` (list of field pairs), ``differences``, ``z``, ``p_holm``, ``all_fall`` and
-        ``reason``.
+        ``pairs`` (list of field pairs), ``differences``, ``z``, ``p_holm``, ``all_fall``, ``stays``
+        (for some pair a fall of `negligible` is excluded, Bonferroni-corrected) and ``reason``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     order = np.argsort(fields)
     fields, values, uncertainties = (np.asarray(a)[order] for a in (fields, values, uncertainties))
     low, high = np.triu_indices(fields.size, 1)
     if low.size == 0:
-        return {"pairs": [], "all_fall": None, "reason": f"{fields.size} fields, two are needed"}
+        reason = f"{fields.size} fields, two are needed"
+        return {"pairs": [], "all_fall": None, "stays": None, "reason": reason}
     difference = values[high] - values[low]
-    z = difference / np.hypot(uncertainties[high], uncertainties[low])
+    error = np.hypot(uncertainties[high], uncertainties[low])
+    z = difference / error
     p = holm(special.ndtr(z))
+    # Any one pair refutes the fall, so each is tested at the level over their number.
+    allowance = special.ndtri(1 - 0.05 / low.size) * error
+    stays = difference - allowance > -negligible * values[low]
     return {
         "pairs": [[float(a), float(b)] for a, b in zip(fields[low], fields[high], strict=True)],
         "differences": difference,
         "z": z,
         "p_holm": p,
         "all_fall": bool(np.all(np.asarray(p) < 0.05)),
+        "stays": bool(np.any(stays)),
         "reason": None,
     }
 
 
 def width_growth(
-    fields: np.ndarray, values: np.ndarray, uncertainties: np.ndarray
+    fields: np.ndarray, values: np.ndarray, uncertainties: np.ndarray, negligible: float = 0.01
 ) -> dict[str, Any]:
     """Growth of the angle-mean width with field: Spearman rank correlation and weighted slope with its standard uncertainty.
 
@@ -516,16 +531,20 @@ def width_growth(
     ----------
     fields, values, uncertainties : ndarray, shape (n,)
         Fields (T), angle means and their standard uncertainties.
+    negligible : float
+        Fraction of the mean by which a smaller growth over the range counts as none.
 
     Returns
     -------
     dict
         ``spearman``, ``slope``, ``slope_uncertainty``, ``z``, ``grows`` (rank correlation 1 and
-        slope above three standard uncertainties) and ``reason``.
+        slope above three standard uncertainties), ``stays`` (a growth of `negligible` is excluded
+        at 95 %) and ``reason``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     fields, values, uncertainties = (np.asarray(a, float) for a in (fields, values, uncertainties))
     if fields.size < 3:
-        return {"grows": None, "reason": f"{fields.size} fields, three are needed"}
+        reason = f"{fields.size} fields, three are needed"
+        return {"grows": None, "stays": None, "reason": reason}
     from scipy import stats
 
     spearman = float(stats.spearmanr(fields, values).statistic)
@@ -540,6 +559,7 @@ def width_growth(
         "slope_uncertainty": error,
         "z": slope / error,
         "grows": bool(spearman > 1 - 1e-9 and slope > 3 * error),
+        "stays": bool((slope + 1.645 * error) * np.ptp(fields) < negligible * values.mean()),
         "reason": None,
     }
 
@@ -978,6 +998,7 @@ def _position_statistics(
             np.array([b for b, _ in known]),
             np.array([fit.mean for _, fit in known]),
             np.array([fit.mean_uncertainty for _, fit in known]),
+            options.negligible_change,
         )
         entry["fields_T"] = [b for b, _ in known]
         entry["means_mA"] = [fit.mean for _, fit in known]
@@ -991,7 +1012,9 @@ def _two_fold_test(fit: HarmonicFit) -> dict[str, Any]:
     others = [n for n in fit.cosine if n != 2]
     largest = max((fit.raw_amplitude(n) for n in others), default=math.nan)
     lead = fit.raw_amplitude(2) - largest
+    allowance = float(special.stdtrit(fit.dof, 0.95)) * error
     return {
+        "upper": fit.raw_amplitude(2) + allowance,
         "dominance_z": lead / (math.sqrt(2) * error) if others and error > 0 else math.nan,
         "largest_other_percent": 100 * largest,
     }
@@ -1003,6 +1026,7 @@ def _growth(low: HarmonicFit, high: HarmonicFit) -> dict[str, Any]:
     return {
         "difference_percent": b - a,
         "uncertainty_percent": math.hypot(da, db),
+        "shrinks": bool(b - a + 1.645 * math.hypot(da, db) < 0),
         "z": (b - a) / math.hypot(da, db),
     }
 
@@ -1016,6 +1040,7 @@ def _width_statistics(
     corrected = holm([fit.p_value.get(2, math.nan) for fit in widths.values()])
     for (key, fit), p in zip(widths.items(), corrected, strict=True):
         entry = {"definition": definition_of(_two_fold_test), **_harmonics_dict(fit), "p_holm": p}
+        entry |= {"upper": None}
         if fit.reason is None:
             entry |= _two_fold_test(fit)
             entry["detected"] = bool(p < options.significance)
@@ -1031,6 +1056,7 @@ def _width_statistics(
             entry["monotone"] = bool(np.all(np.diff(amplitudes) > 0))
             entry["reason"] = None
         else:
+            entry |= {"monotone": None, "shrinks": None}
             entry["reason"] = f"{len(known)} fields, two are needed"
         statistics[f"two_fold_width_growth_Ic{k}"] = entry
         for name, fits in (("width", widths), ("noise_temperature", temperatures)):
@@ -1040,6 +1066,7 @@ def _width_statistics(
                 np.array(known),
                 np.array([fits[k, b].mean for b in known]),
                 np.array([fits[k, b].mean_uncertainty for b in known]),
+                options.negligible_change,
             )
             entry["means"] = [fits[k, b].mean for b in known]
             entry["uncertainties"] = [fits[k, b].mean_uncertainty for b in known]
@@ -1049,7 +1076,7 @@ def _width_statistics(
 #: What a statistic concludes, as against what it read off the data.
 _JUDGED = (
     *("p_holm", "detected", "upper", "lower", "verdict", "strict_verdict"),
-    *("all_fall", "grows", "monotone"),
+    *("all_fall", "grows", "monotone", "stays", "shrinks"),
 )
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "EXCLUDED",
+    "NOT_MEASURED",
     "Estimate",
     "Stage",
     "definition_of",
@@ -25,6 +27,12 @@ __all__ = [
     "undetermined",
     "write_stage",
 ]
+
+#: How a reason for a missing value begins, or what it contains, where its kind matters. The
+#: quantity was not measured at all: nothing can be said. It was looked for with data that would
+#: have shown it, and is not there: that speaks against a claim. Any other reason leaves it open.
+NOT_MEASURED = "not measured"
+EXCLUDED = "excluded: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +157,8 @@ def undetermined(func: Callable[..., Any], unit: str, reason: str, **details: An
     unit : str
         Unit the value would have.
     reason : str
-        Why the data do not determine it, e.g. ``"not measured: sample X has no iv_nbn"``.
+        Why the data do not determine it, e.g. ``"not measured: sample X has no iv_nbn"``; see
+        `NOT_MEASURED` and `EXCLUDED`.
     **details
         Kept as they are.
 

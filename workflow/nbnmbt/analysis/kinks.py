@@ -151,7 +151,14 @@ class Options(BaseModel):
         0.02,
         gt=0,
         description="Margin as a fraction of the zero-field critical current, used where there is"
-        " no out-of-plane jump to compare with.",
+        " no out-of-plane jump to compare with, and below which an out-of-plane jump is absent.",
+        json_schema_extra={"sweep": [0.01, 0.02, 0.04]},
+    )
+    negligible_peak_change: float = Field(
+        0.02,
+        gt=0,
+        description="Fall of the zero-bias peak, as a fraction of the background, that counts as"
+        " none.",
         json_schema_extra={"sweep": [0.01, 0.02, 0.04]},
     )
     monotone_draws: int = Field(
@@ -662,11 +669,13 @@ def jump_bound(
     degree: int,
     trim_fraction: float = 0.12,
     confidence: float = 0.95,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Upper 95 % confidence bound of the magnitude of a jump anywhere in the field range, for a smooth curve with a jump and slope change at any candidate field.
 
     The largest of the one-sided bounds over the candidates: that each of them lies below a margin
-    is an intersection-union test, which needs no correction for their number.
+    is an intersection-union test, which needs no correction for their number. The lower bound is
+    that of the jump at the candidate that fits best; it means something only where a kink was
+    detected in the first place.
 
     Parameters
     ----------
@@ -682,23 +691,27 @@ def jump_bound(
     bound : float
         In the unit of `y`; NaN if no candidate can be fitted.
     field : float
-        Candidate field (T) that gives the bound.
+        Candidate field (T) that gives the upper bound.
+    lower : float
+        Lower bound of the same confidence, in the unit of `y`.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     x, y, sigma = (np.asarray(a, dtype=float) for a in (x, y, sigma))
     if x.size == 0:
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
     fields = _candidates(x, trim_fraction)
     if fields.size == 0 or x.size - degree - 3 < 1:
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
     model = _SharpKinks(x, sigma, degree, fields)
     z = y / sigma
     jump, error = model.jumps(z)
     gain = np.sum(np.einsum("bnc,n->bc", model.u, z) ** 2, axis=1)
     chi2 = np.maximum(model.null_residual(z) - gain, 0)
     scale = np.sqrt(np.maximum(1.0, chi2 / model.dof_kink))
-    bounds = np.abs(jump) + special.stdtrit(model.dof_kink, confidence) * error * scale
-    worst = int(np.argmax(bounds))
-    return float(bounds[worst]), float(fields[worst])
+    allowance = special.stdtrit(model.dof_kink, confidence) * error * scale
+    bounds = np.abs(jump) + allowance
+    worst, best = int(np.argmax(bounds)), int(np.argmin(chi2))
+    lower = max(abs(jump[best]) - allowance[best], 0.0)
+    return float(bounds[worst]), float(fields[worst]), float(lower)
 
 
 def local_slope(
@@ -757,7 +770,9 @@ def coincidence(
     return difference, difference / uncertainty if uncertainty > 0 else math.inf
 
 
-def andreev_peak_falls(curve: Curve, *, draws: int, seed_names: tuple[object, ...]) -> dict:
+def andreev_peak_falls(
+    curve: Curve, *, draws: int, seed_names: tuple[object, ...], negligible: float = 0.02
+) -> dict[str, Any]:
     """Fall of the zero-bias Andreev peak height with field: isotonic regression test of its monotony, and the change from the lowest to the highest field.
 
     Parameters
@@ -768,16 +783,19 @@ def andreev_peak_falls(curve: Curve, *, draws: int, seed_names: tuple[object, ..
         Simulated data sets.
     seed_names : tuple
         Names that fix the random stream.
+    negligible : float
+        A smaller fall of R(0)/R_bg counts as none.
 
     Returns
     -------
     dict
         Fields of `Isotonic`, and ``change``, ``change_uncertainty`` between the first and the last
-        third of the points.
+        third of the points; ``falls``, and ``stays``: a fall of `negligible` is excluded.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     outcome = monotone_trend(
         curve.x, curve.y, curve.sigma, increasing=False, draws=draws, seed_names=seed_names
     ).as_dict()
+    outcome |= {"falls": None, "stays": None}
     if curve.n >= 3:
         third = max(curve.n // 3, 1)
         change = curve.y[-third:].mean() - curve.y[:third].mean()
@@ -789,6 +807,7 @@ def andreev_peak_falls(curve: Curve, *, draws: int, seed_names: tuple[object, ..
         )
         outcome |= {"change": float(change), "change_uncertainty": uncertainty}
         outcome["falls"] = bool(change + 1.645 * uncertainty < 0)
+        outcome["stays"] = bool(change - 1.645 * uncertainty > -negligible)
     return outcome
 
 
@@ -919,11 +938,14 @@ def run(
     ):
         entry: dict[str, Any] = {"definition": definition_of(andreev_peak_falls)}
         if reason is not None:
-            entry["reason"] = reason
+            entry |= {"falls": None, "stays": None, "reason": reason}
         else:
             curve = _masked(variable_curve(ds, "ar_height", "B"), options)
             entry |= andreev_peak_falls(
-                curve, draws=options.monotone_draws, seed_names=(sample, "ar_height", name)
+                curve,
+                draws=options.monotone_draws,
+                seed_names=(sample, "ar_height", name),
+                negligible=options.negligible_peak_change,
             )
         statistics[f"andreev_peak_{name}"] = entry
     return estimates, statistics
@@ -953,10 +975,31 @@ def _tests(
     corrected = holm([test.p_value for test in tests.values()])
     joined = {k: (test, p) for (k, test), p in zip(tests.items(), corrected, strict=True)}
     for k, (test, p) in joined.items():
-        statistics[f"{prefix}_Ic{k}"] = _test_dict(test, p) | {
+        entry = _test_dict(test, p) | {
             "significance": options.significance,
             "detected": bool(p < options.significance) if math.isfinite(p) else None,
+            "bound_mA": None,
+            "lower_mA": None,
+            "bound_field_T": None,
+            "negligible_mA": None,
         }
+        if test.reason is None:
+            curve = _floored(curves[k], options)
+            bound, field, lower = jump_bound(
+                curve.x,
+                curve.y,
+                curve.sigma,
+                degree=test.null_degree,
+                trim_fraction=options.trim_fraction,
+            )
+            entry |= {
+                "bound_mA": bound,
+                # A jump nobody detected is not larger than anything.
+                "lower_mA": lower if entry["detected"] else 0.0,
+                "bound_field_T": field,
+                "negligible_mA": options.absolute_margin * float(curve.y[0]),
+            }
+        statistics[f"{prefix}_Ic{k}"] = entry
     return joined
 
 
@@ -970,9 +1013,12 @@ def _out_of_plane_monotone(
         draws=options.monotone_draws,
         seed_names=(sample, "out-of-plane", f"Ic{k}"),
     )
+    rise = outcome.reversal + 1.645 * outcome.reversal_uncertainty
     statistics[f"monotone_out_of_plane_Ic{k}"] = {
         "definition": definition_of(monotone_trend),
         **outcome.as_dict(),
+        # Noise alone reverses a curve by some sigma, so this bounds a rise from above.
+        "largest_rise_mA": rise if math.isfinite(rise) else None,
     }
 
 
@@ -1109,33 +1155,28 @@ def _equivalence(
             draws=options.monotone_draws,
             seed_names=(sample, "in-plane", f"Ic{k}"),
         ).as_dict()
-        degree = statistics[f"kink_in_plane_Ic{k}"]["null_degree"]
-        if degree is None:
-            bound_entry["reason"] = statistics[f"kink_in_plane_Ic{k}"]["reason"]
+        tested = statistics[f"kink_in_plane_Ic{k}"]
+        if tested["null_degree"] is None:
+            bound_entry["reason"] = tested["reason"]
         else:
-            bound, field = jump_bound(
-                curve.x,
-                curve.y,
-                _floored(curve, options).sigma,
-                degree=degree,
-                trim_fraction=options.trim_fraction,
-            )
+            bound = tested["bound_mA"]
             if location is not None:
                 margin = options.equivalence_fraction * abs(location.jump)
                 source = f"{options.equivalence_fraction:g} of the out-of-plane jump"
             else:
-                margin = options.absolute_margin * float(curve.y[0])
+                margin = tested["negligible_mA"]
                 source = (
                     f"{options.absolute_margin:g} of the critical current at the lowest field,"
                     " for want of an out-of-plane jump"
                 )
             bound_entry |= {
                 "bound_mA": bound,
-                "field_T": field,
+                "lower_mA": tested["lower_mA"],
+                "field_T": tested["bound_field_T"],
                 "margin_mA": margin,
                 "margin_source": source,
                 "equivalent": bool(bound < margin) if math.isfinite(bound) else None,
-                "null_degree": degree,
+                "null_degree": tested["null_degree"],
                 "n": curve.n,
             }
     statistics[f"no_jump_in_plane_Ic{k}"] = bound_entry

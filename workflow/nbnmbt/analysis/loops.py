@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtr
 
 from nbnmbt.analysis.estimate import (
+    EXCLUDED,
     Estimate,
     definition_of,
     estimated,
@@ -72,6 +73,8 @@ _COERCIVE_GRID = np.concatenate([np.arange(0.005, 0.1, 0.01), np.arange(0.1, 0.5
 #: first is near 1.
 MISFIT = 25.0
 MISFIT_HEIGHT = 0.05
+#: Rise of R from zero field to the ends of the loop, over R, that counts as none.
+NEGLIGIBLE_JUMP = 0.01
 #: Reach in field (T) of what temperature does beyond first order: the transition, a closing gap.
 FIELD_REACH = (0.6, 0.1, 0.05)
 #: Level of the test whether R follows the measured temperature at all.
@@ -1291,40 +1294,68 @@ def _undetected(
     offset: float,
     width: float,
 ) -> LoopFit:
-    """Return the amplitude that a loop of the expected shape has where none is detected."""
-    lower = [j for j in fits if T[j] < T[i]]
-    coercive = 0.5 * fits[max(lower, key=lambda j: T[j])]["coercive"] if lower else 0.1
-    coercive = max(coercive, 0.01)
+    """Return the amplitude that a loop of the expected shape has where none is detected.
+
+    Where its coercive field lies is not known, and at a wrong one a loop that is there measures as
+    nothing. The amplitude is therefore averaged over the coercive fields that the detected loops
+    leave, by likelihood, and their spread belongs to its uncertainty.
+    """
     width = width if np.isfinite(width) else 0.04
-    rest, coefficients, matrix = problem.solve(lag, offset, coercive, width, kind)
-    fit = {
-        "coercive": coercive,
-        "width": width,
-        "lag": lag,
-        "offset": offset,
-        "residual": rest,
-        "coefficients": coefficients,
-        "matrix": matrix,
-        "variance": float(rest @ rest) / max(rest.size - matrix.shape[1], 1),
-        "correlation": _correlation(rest),
-        "covariance": np.zeros((2, 2)),
-        "loop_columns": 2 if kind == "mixture" else 1,
-    }
-    height, height_error, _ = _height(fit, kind, problem)
-    _, background, wander = _curves(problem, fit, kind)
+    trials: list[tuple[dict[str, Any], float, float]] = []
+    for coercive in _possible_coercive_fields(fits, T, i):
+        rest, coefficients, matrix = problem.solve(lag, offset, float(coercive), width, kind)
+        fit = {
+            "coercive": float(coercive),
+            "width": width,
+            "lag": lag,
+            "offset": offset,
+            "residual": rest,
+            "coefficients": coefficients,
+            "matrix": matrix,
+            "variance": float(rest @ rest) / max(rest.size - matrix.shape[1], 1),
+            "correlation": _correlation(rest),
+            "covariance": np.zeros((2, 2)),
+            "loop_columns": 2 if kind == "mixture" else 1,
+        }
+        height, error, _ = _height(fit, kind, problem)
+        trials.append((fit, height, error))
+    rss = np.array([float(fit["residual"] @ fit["residual"]) for fit, _, _ in trials])
+    best, height, _ = trials[int(np.argmin(rss))]
+    scale = max(best["variance"] * max(best["correlation"], 1.0), 1e-300)
+    weights = np.exp(-0.5 * (rss - rss.min()) / scale)
+    weights /= weights.sum()
+    heights = np.array([each for _, each, _ in trials])
+    errors = np.array([each for _, _, each in trials])
+    height = float(weights @ heights)
+    height_error = float(np.sqrt(weights @ (errors**2 + (heights - height) ** 2)))
+    _, background, wander = _curves(problem, best, kind)
     return LoopFit(
         T=problem.data.T,
         detected=False,
         p=p,
         height=height,
         height_err=height_error,
-        chi2_nu=fit["variance"] / problem.data.noise**2,
-        correlation=fit["correlation"],
+        chi2_nu=best["variance"] / problem.data.noise**2,
+        correlation=best["correlation"],
         background_label=problem.background.label,
         fitted=background,
         background=background,
         wander=wander,
     )
+
+
+def _possible_coercive_fields(fits: dict[int, dict[str, Any]], T: FloatArray, i: int) -> FloatArray:
+    """Return coercive fields (T) between those of the detected loops on either side in temperature.
+
+    A coercive field falls with temperature; without a loop to lean on it may be any that the search
+    for loops looks at.
+    """
+    colder = [j for j in fits if T[j] < T[i]]
+    warmer = [j for j in fits if T[j] > T[i]]
+    high = fits[max(colder, key=lambda j: T[j])]["coercive"] if colder else _COERCIVE_GRID[-1]
+    low = fits[min(warmer, key=lambda j: T[j])]["coercive"] if warmer else 0.2 * high
+    low, high = sorted((max(float(low), 0.01), max(float(high), 0.01)))
+    return np.linspace(low, high, 9)
 
 
 # --- quantities -------------------------------------------------------------------------------
@@ -1413,12 +1444,16 @@ def _vanishing(
     if loops.reason:
         return undetermined(func, "K", loops.reason)
     use = ~_masked(loops, options)
-    if not any(loop.detected for loop in loops.loops):
+    seen = loops.column("detected").astype(bool)
+    if not np.any(seen):
         return undetermined(func, "K", "no loop is detected at any temperature")
+    if np.count_nonzero(use & seen) < 2:
+        # A fit to the amplitudes of loops nobody saw would follow the noise.
+        return undetermined(func, "K", "fewer than two temperatures with a detected loop")
     name = "coercive" if coercive else "height"
     y, sigma = loops.column(name), loops.column(f"{name}_err")
     if coercive:
-        use = use & loops.column("detected").astype(bool)
+        use = use & seen
         powers: tuple[float, ...] = (1.0,)
     else:
         powers = (1.0, 2.0)
@@ -1481,6 +1516,11 @@ def loop_height_vanishing(loops: LoopSet, options: Options | None = None) -> Est
     return _vanishing(loop_height_vanishing, loops, options or Options(), False)
 
 
+def _median_size(R: FloatArray) -> float:
+    known = np.abs(R[np.isfinite(R)])
+    return float(np.median(known)) if known.size else float("nan")
+
+
 def hysteresis_below_neel(
     loops: LoopSet, neel_temperature: float | None, options: Options | None = None
 ) -> dict[str, Any]:
@@ -1499,7 +1539,8 @@ def hysteresis_below_neel(
     -------
     dict
         ``p`` (below), ``p_above``, counts, ``upper_above``: 95 % upper bound of the height above
-        T_N (ohm), and lists over temperature.
+        T_N (ohm), ``upper_below``: smallest such bound below it, over the resistance there, and
+        lists over temperature.
     """  # noqa: E501
     options = options or Options()
     out: dict[str, Any] = {
@@ -1511,6 +1552,7 @@ def hysteresis_below_neel(
         "n_above": 0,
         "n_above_detected": 0,
         "upper_above": None,
+        "upper_below": None,
         "T_N": neel_temperature,
         "reason": loops.reason,
         "T": loops.T.tolist(),
@@ -1544,6 +1586,11 @@ def hysteresis_below_neel(
     if np.any(below):
         # Present at all temperatures: the weakest of them decides (intersection-union test).
         out["p"] = float(np.max(p[below]))
+        # One temperature where a loop is excluded is enough to refute it.
+        level = np.array([_median_size(loops.R[:, i, :]) for i in np.flatnonzero(below)])
+        bounds = np.abs(loops.column("height")) + 1.645 * loops.column("height_err")
+        bounds = bounds[below] / np.maximum(level, 1e-300)
+        out["upper_below"] = float(np.nanmin(bounds)) if np.any(np.isfinite(bounds)) else None
     else:
         out["reason"] = "no loop was measured below T_N"
     if np.any(above):
@@ -1622,12 +1669,16 @@ def largest_field_jump(T: ArrayLike, B: ArrayLike, R: ArrayLike) -> Estimate:
         "bracket": [float(T[max(k - 1, 0)]), float(T[min(k + 1, T.size - 1)])],
         "ratio_to_8K": None,
         "ratio_to_8K_low": None,
+        "ratio_to_8K_high": None,
     }
     at_8 = int(np.argmin(np.abs(T - 8.0)))
     if abs(T[at_8] - 8.0) <= 0.5 and at_8 != k:
         # The reference may be zero within its error: bound the ratio from below.
         top = max(abs(jumps[at_8]) + 1.645 * errors[at_8], 1e-300)
         details["ratio_to_8K_low"] = float((jumps[k] - 1.645 * errors[k]) / top)
+        bottom = abs(jumps[at_8]) - 1.645 * errors[at_8]
+        if bottom > 0:
+            details["ratio_to_8K_high"] = float((jumps[k] + 1.645 * errors[k]) / bottom)
         if jumps[at_8] != 0:
             details["ratio_to_8K"] = float(jumps[k] / jumps[at_8])
     others = np.delete(jumps, k)
@@ -1635,9 +1686,13 @@ def largest_field_jump(T: ArrayLike, B: ArrayLike, R: ArrayLike) -> Estimate:
         rivals = jumps > jumps[k] - 3 * np.hypot(errors[k], errors)
         spread = float(np.ptp(T[rivals]) / np.sqrt(12)) if rivals.sum() > 1 else 0.0
         if jumps[k] < 5 * errors[k]:
-            return undetermined(
-                largest_field_jump, "K", "no temperature shows a jump beyond its error", **details
-            )
+            reason = "no temperature shows a jump beyond its error"
+            level = float(np.nanmedian(np.abs(R)))
+            if np.max(jumps + 1.645 * errors) < NEGLIGIBLE_JUMP * level:
+                reason = (
+                    f"{EXCLUDED}a jump above {100 * NEGLIGIBLE_JUMP:g} % of R at any temperature"
+                )
+            return undetermined(largest_field_jump, "K", reason, **details)
         return estimated(largest_field_jump, float(T[k]), spread, "K", **details)
     return estimated(largest_field_jump, float(T[k]), 0.0, "K", **details)
 
@@ -1659,7 +1714,8 @@ def coercive_field_below_spin_flop(
     Returns
     -------
     dict
-        ``value`` and ``uncertainty`` of the ratio, ``upper``, ``largest`` (T) and where (K).
+        ``value`` and ``uncertainty`` of the ratio, ``upper`` and ``lower`` (95 %), ``largest`` (T)
+        and where (K).
     """
     options = options or Options()
     out: dict[str, Any] = {
@@ -1667,6 +1723,7 @@ def coercive_field_below_spin_flop(
         "value": None,
         "uncertainty": None,
         "upper": None,
+        "lower": None,
         "unit": "",
         "largest": None,
         "T": None,
@@ -1689,7 +1746,13 @@ def coercive_field_below_spin_flop(
     relative = np.hypot(error[k] / field[k], (spin_flop.uncertainty or 0.0) / spin_flop.value)
     # The largest of several: bound each, not only the one that happens to be largest.
     upper = float(np.max(field + 1.645 * error)) / spin_flop.value
-    return out | {"value": ratio, "uncertainty": float(ratio * relative), "upper": upper}
+    lower = float(np.max(field - 1.645 * error)) / spin_flop.value
+    return out | {
+        "value": ratio,
+        "uncertainty": float(ratio * relative),
+        "upper": upper,
+        "lower": lower,
+    }
 
 
 def monotone_loop_quantity(
@@ -1839,6 +1902,7 @@ def run(
             "bracket": jump.details.get("bracket"),
             "ratio_to_8K": jump.details.get("ratio_to_8K"),
             "ratio_to_8K_low": jump.details.get("ratio_to_8K_low"),
+            "ratio_to_8K_high": jump.details.get("ratio_to_8K_high"),
         },
         "C28": vanishing_against_neel(estimates, neel),
         "C29": coercive_field_below_spin_flop(fit, spin_flop, options),

@@ -25,7 +25,13 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtr
 
-from nbnmbt.analysis.estimate import Estimate, definition_of, estimated, undetermined
+from nbnmbt.analysis.estimate import (
+    EXCLUDED,
+    Estimate,
+    definition_of,
+    estimated,
+    undetermined,
+)
 from nbnmbt.analysis.local_regression import clean
 from nbnmbt.analysis.monotone import named_generator
 
@@ -93,6 +99,10 @@ class Options(BaseModel):
         float, Field(gt=0, lt=0.5, json_schema_extra={"sweep": [0.01, 0.05]})
     ] = 0.01
     """Largest calibrated p value with which a step or bend counts as present."""
+    negligible_step: Annotated[
+        float, Field(gt=0, json_schema_extra={"sweep": [0.0005, 0.001, 0.002]})
+    ] = 0.001
+    """Size of a step, as a fraction of R, below which it counts as absent."""
     maximum_steps: Annotated[int, Field(ge=1, le=4, json_schema_extra={"sweep": [1, 3]})] = 3
     """Most steps fitted: a thin flake has several."""
     calibration_draws: Annotated[
@@ -435,9 +445,17 @@ def fit_steps(
     shape = search
     smooth, _ = _residual(shape.null(B, 0.0), y)
     if found["p_any"] > options.false_alarm:
+        level = max(float(np.median(np.abs(R))), 1e-300)
+        upper = _step_bounds(B, y, search.null(B, 0.0), options)[0] * scale / level
         reason = (
-            f"no step or bend: a smooth curve does as well (calibrated p = {found['p_any']:.2g})"
+            f"no step or bend stands out of the noise (calibrated p = {found['p_any']:.2g}), where"
+            f" one of {100 * upper:.2g} % of R may hide"
         )
+        if upper < options.negligible_step:
+            reason = (
+                f"{EXCLUDED}a step above {100 * options.negligible_step:g} % of R (calibrated"
+                f" p = {found['p_any']:.2g}; at most {100 * upper:.2g} %, 95 %)"
+            )
         return StepFit(
             reason=None,
             B=B,
@@ -780,6 +798,9 @@ def _report(
     step_reason = bend_reason = None
     if explained["step"] < needed:
         step_reason = f"no step: leaving it out raises chi-square by only {explained['step']:.1f}"
+        upper = float(np.max(np.abs(heights) + 1.645 * errors)) * scale
+        if upper < options.negligible_step * float(np.median(np.abs(R))):
+            step_reason = f"{EXCLUDED}a step above {100 * options.negligible_step:g} % of R"
     elif found["p_step"] > options.false_alarm:
         step_reason = f"no step: noise does as well (calibrated p = {found['p_step']:.2g})"
     elif at.width > 0.8:
@@ -1007,6 +1028,24 @@ def difference_of_fields(interface: Estimate, magnet: Estimate) -> Estimate:
     )
 
 
+def _step_bounds(
+    B: FloatArray, y: FloatArray, null: FloatArray, options: Options
+) -> tuple[float, float]:
+    """Return 95 % bounds of a step beside `null`: largest anywhere, least where it fits best."""
+    basis, _ = np.linalg.qr(null)
+    low, high = options.flop_search_range
+    grid = np.arange(low, min(high, np.max(np.abs(B)) - 0.5), 0.1)
+    step = ndtr((np.abs(B)[:, None] - grid) / 0.15)
+    fresh = step - basis @ (basis.T @ step)
+    norm2 = np.sum(fresh**2, axis=0)
+    height = fresh.T @ y / norm2
+    rss = np.maximum(_rss(null, y) - height**2 * norm2, 0.0)
+    best = int(np.argmin(rss))
+    sigma = float(np.sqrt(rss[best] / max(B.size - null.shape[1] - 1, 1)))
+    error = 1.645 * sigma / np.sqrt(norm2)
+    return float(np.max(np.abs(height) + error)), max(float(abs(height[best]) - error[best]), 0.0)
+
+
 def kink_preference(
     B: ArrayLike, R: ArrayLike, options: Options | None = None, *, seed: object = ""
 ) -> dict[str, Any]:
@@ -1024,7 +1063,8 @@ def kink_preference(
     Returns
     -------
     dict
-        ``aicc_gain``, ``p``, ``upper``: 95 % upper bound of the step height (ohm), ``resolution``:
+        ``aicc_gain``, ``p``, ``upper``: 95 % upper bound of the step height at any field (ohm),
+        ``lower``: that of its size from below where a kink is preferred, else 0, ``resolution``:
         standard deviation of a reading (ohm).
     """  # noqa: E501
     options = options or Options()
@@ -1033,6 +1073,7 @@ def kink_preference(
         "aicc_gain": None,
         "p": None,
         "upper": None,
+        "lower": None,
         "resolution": None,
         "reason": None,
     }
@@ -1042,7 +1083,7 @@ def kink_preference(
     spread = float(np.std(R))
     if spread <= 1e-12 * max(float(np.max(np.abs(R))), 1e-300):
         # A perfectly constant reading has no noise to calibrate on, and no kink either.
-        return out | {"aicc_gain": 0.0, "p": 1.0, "upper": 0.0, "resolution": 0.0}
+        return out | {"aicc_gain": 0.0, "p": 1.0, "upper": 0.0, "lower": 0.0, "resolution": 0.0}
     y = (R - np.mean(R)) / spread
     shape = _Shape(degree=4, odd=True)
     found = _calibrated_search(B, y, shape, options, ("kink", seed))
@@ -1050,21 +1091,14 @@ def kink_preference(
     if "rss_best" not in found:
         return out | {"reason": "the field range does not reach the fields in question"}
     sigma = np.sqrt(found["rss"] / max(B.size - count, 1)) * spread
-    # Largest step that the data allow anywhere: the best-fitting height plus two of its errors.
-    basis, _ = np.linalg.qr(shape.null(B, 0.0))
-    low, high = options.flop_search_range
-    grid = np.arange(low, min(high, np.max(np.abs(B)) - 0.5), 0.1)
-    step = ndtr((np.abs(B)[:, None] - grid) / 0.15)
-    fresh = step - basis @ (basis.T @ step)
-    norm2 = np.sum(fresh**2, axis=0)
-    height = fresh.T @ (y * spread) / norm2
-    upper = float(np.max(np.abs(height) + 1.645 * sigma / np.sqrt(norm2)))
+    upper, lower = _step_bounds(B, y, shape.null(B, 0.0), options)
     return out | {
         "aicc_gain": float(
             _aicc(found["rss"], B.size, count) - _aicc(found["rss_best"], B.size, count + 5)
         ),
         "p": found["p_any"],
-        "upper": upper,
+        "upper": upper * spread,
+        "lower": lower * spread if found["p_any"] < options.false_alarm else 0.0,
         "resolution": float(sigma),
     }
 
@@ -1098,7 +1132,8 @@ def critical_field_bound(
     first = float(np.min(size[resistive])) if np.any(resistive) else np.inf
     zero = size[size < first]
     if zero.size == 0:
-        return undetermined(critical_field_bound, "T", "the film is resistive at the lowest field")
+        reason = f"{EXCLUDED}zero resistance at the lowest field"
+        return undetermined(critical_field_bound, "T", reason)
     return estimated(
         critical_field_bound,
         float(np.max(zero)),

@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbnmbt.analysis.estimate import Estimate, definition_of, estimated, undetermined
+from nbnmbt.analysis.estimate import (
+    EXCLUDED,
+    Estimate,
+    definition_of,
+    estimated,
+    undetermined,
+)
 from nbnmbt.analysis.local_regression import clean, extremum, local_polynomial, prepare
 
 __all__ = [
@@ -33,6 +39,9 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
+
+#: Change of dR/dT across a cusp, over R (1/K), below which there is none.
+NEGLIGIBLE_CUSP = 0.002
 
 
 class Options(BaseModel):
@@ -212,9 +221,12 @@ def find_cusp(
         significance = float(score[chosen])
         share = float(prominence[chosen] / max(float(np.median(np.abs(drop))), 1e-300))
     if not (significance > options.neel_threshold and share > 2):
+        hidden = options.neel_threshold * np.sqrt(2) * float(np.quantile(sigma, 0.9))
+        seen = hidden < NEGLIGIBLE_CUSP * float(np.median(np.abs(curve.y)))
         return none(
-            f"no cusp: the largest local drop of dR/dT between {low:.1f} and {high:.1f} K is "
-            f"{significance:.1f} standard deviations and {share:.1f} times the typical change"
+            f"{EXCLUDED if seen else ''}no cusp: the largest local drop of dR/dT between {low:.1f} "
+            f"and {high:.1f} K is {significance:.1f} standard deviations and {share:.1f} times the "
+            "typical change"
         )
     R_fit, slope, curvature = (curve.draws @ w.T for w in weights)
     centre = float(grid[k + offset])

@@ -501,7 +501,8 @@ def resistance_features(
     -------
     dict
         ``count`` and ``features``: a list of ``kind`` (rise, fall, peak), ``T`` (K), ``slope``
-        (ohm/K), ``significance``, in order of temperature.
+        (ohm/K), ``significance``, in order of temperature; ``floor``: smallest step, over the
+        largest resistance, that noise lets see, and ``sensitive``: it lies below `minimum_step`.
 
     Notes
     -----
@@ -516,6 +517,8 @@ def resistance_features(
         "threshold": options.feature_threshold,
         "count": None,
         "features": [],
+        "floor": None,
+        "sensitive": None,
         "reason": None,
     }
     curve = prepare(T, R, n_resamples=0, seed="features")
@@ -565,7 +568,15 @@ def resistance_features(
             features[-1] = {"kind": "peak", "T": turn, "slope": 0.0, "significance": best}
         else:
             features.append(entry)
-    return out | {"count": len(features), "features": features}
+    # A sharp step of height h shows in the local slope as 3 h / (4 half width).
+    hidden = options.feature_threshold * float(np.quantile(sigma, 0.9))
+    floor = hidden * options.feature_half_width / 0.75 / max(float(np.max(np.abs(curve.y))), 1e-300)
+    return out | {
+        "count": len(features),
+        "features": features,
+        "floor": floor,
+        "sensitive": bool(floor < options.minimum_step),
+    }
 
 
 def upturn(T: ArrayLike, R: ArrayLike, options: Options | None = None) -> dict[str, Any]:
@@ -581,7 +592,8 @@ def upturn(T: ArrayLike, R: ArrayLike, options: Options | None = None) -> dict[s
     Returns
     -------
     dict
-        ``slope``, ``slope_low``, ``slope_high`` (ohm/K, 95 %), ``p``, ``n``.
+        ``slope``, ``slope_low``, ``slope_high`` (ohm/K, 95 %), ``p``, ``n``; ``rise_upper``: upper
+        95 % bound of the rise on cooling through the range, over the median resistance.
     """  # noqa: E501
     from scipy.stats import kendalltau, theilslopes
 
@@ -594,6 +606,7 @@ def upturn(T: ArrayLike, R: ArrayLike, options: Options | None = None) -> dict[s
         "slope": None,
         "slope_low": None,
         "slope_high": None,
+        "rise_upper": None,
         "p": None,
         "n": int(np.count_nonzero(keep)),
         "reason": None,
@@ -602,7 +615,9 @@ def upturn(T: ArrayLike, R: ArrayLike, options: Options | None = None) -> dict[s
         return out | {"reason": f"fewer than 6 points between {low:g} and {high:g} K"}
     slope, _, slope_low, slope_high = theilslopes(R[keep], temperature[keep], 0.95)
     p = float(kendalltau(temperature[keep], R[keep], alternative="less").pvalue)
+    level = max(float(np.median(np.abs(R[keep]))), 1e-300)
     return out | {
+        "rise_upper": max(-float(slope_low), 0.0) * float(np.ptp(temperature[keep])) / level,
         "slope": float(slope),
         "slope_low": float(slope_low),
         "slope_high": float(slope_high),

@@ -78,6 +78,26 @@ class Options(BaseModel):
         description="R(0) differs from zero above this many standard uncertainties.",
         json_schema_extra={"sweep": [5.0, 10.0]},
     )
+    negligible_peak: float = Field(
+        0.02,
+        gt=0,
+        description="Height of the zero-bias peak, as a fraction of the background, below which it"
+        " counts as absent.",
+        json_schema_extra={"sweep": [0.01, 0.02, 0.05]},
+    )
+    countable_peak: float = Field(
+        0.05,
+        gt=0,
+        description="A count of peaks is complete if noise hides none larger than this fraction of"
+        " dV/dI.",
+        json_schema_extra={"sweep": [0.02, 0.05, 0.1]},
+    )
+    zero_fraction: float = Field(
+        0.01,
+        gt=0,
+        description="R(0) counts as zero below this fraction of dV/dI at the largest currents.",
+        json_schema_extra={"sweep": [0.005, 0.01, 0.02]},
+    )
     symmetry_margin: float = Field(
         0.05,
         gt=0,
@@ -97,13 +117,20 @@ def _trace(ds: xr.Dataset, options: Options) -> xr.Dataset | None:
     return ds.isel(at | {"theta": 0})
 
 
+def _no_sweep(options: Options) -> str:
+    return (
+        f"not measured: no sweep within {options.temperature_tolerance_K:g} K of"
+        f" {options.temperature_K:g} K"
+    )
+
+
 def _channel(
     func: Any, trace: xr.Dataset | None, k: int, missing: str | None, options: Options
 ) -> Estimate:
     if missing is not None:
         return undetermined(func, "mA", missing)
     if trace is None:
-        return undetermined(func, "mA", f"no sweep at {options.temperature_K:g} K")
+        return undetermined(func, "mA", _no_sweep(options))
     if k not in trace["channel"].values:
         return undetermined(func, "mA", f"no channel {k} among the fitted ones")
     channel = trace.sel(channel=k)
@@ -212,7 +239,8 @@ def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str,
     -------
     dict
         ``height`` (R(0)/R_bg - 1), ``significance``, ``curvature`` (ohm/mA^2), ``detected``, ``p``
-        (one-sided, of the less significant of the two).
+        (one-sided, of the less significant of the two), ``absent`` (the upper 95 % bound of the
+        height lies below `negligible_peak`).
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     options = options or Options()
     height, error = float(trace["ar_height"]), float(trace["ar_height_err"])
@@ -228,6 +256,7 @@ def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str,
         "curvature_uncertainty_ohm_per_mA2": curvature_error,
         "significance": None,
         "detected": None,
+        "absent": None,
         "p": None,
         "reason": None,
     }
@@ -241,32 +270,46 @@ def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str,
         "significance": z,
         "curvature_significance": z_curvature,
         "detected": bool(weaker > options.peak_significance),
+        "absent": bool(height + 1.645 * error < options.negligible_peak),
         "p": float(special.ndtr(-weaker)),
     }
 
 
-def count_peaks(trace: xr.Dataset) -> dict[str, Any]:
+def count_peaks(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
     """Number of peaks of dV/dI beside the zero-bias one that show at both current polarities.
 
     Parameters
     ----------
     trace : Dataset
-        ``n_peaks_pos``, ``n_peaks_neg``, ``resolved``.
+        ``n_peaks_pos``, ``n_peaks_neg``, ``n_peaks_matched``, ``resolved``; ``dVdI`` and
+        ``dVdI_err`` over the current.
+    options : Options, optional
+        Significance of a peak, and the size that must be in reach.
 
     Returns
     -------
     dict
-        ``both`` (the lesser of the next two: noise has no partner), ``positive``, ``negative``,
-        ``channels`` (resolved by the fit).
+        ``both`` (those at the same current of either sign: noise has no partner), ``positive``,
+        ``negative``, ``channels`` (resolved by the fit), ``floor_ohm`` (height of a peak that
+        noise would hide), ``sensitive`` (it lies below `countable_peak` of the median dV/dI, so
+        none was missed).
     """
+    options = options or Options()
     positive, negative = float(trace["n_peaks_pos"]), float(trace["n_peaks_neg"])
     known = math.isfinite(positive) and math.isfinite(negative)
+    error = trace["dVdI_err"].values
+    error = error[np.isfinite(error)]
+    # Nine tenths of the sweep: at its very ends the derivative is always noisier.
+    floor = options.peak_significance * float(np.quantile(error, 0.9)) if error.size else math.nan
+    level = float(np.nanmedian(np.abs(trace["dVdI"].values))) if error.size else math.nan
     return {
         "definition": definition_of(count_peaks),
-        "both": int(min(positive, negative)) if known else None,
+        "both": int(trace["n_peaks_matched"]) if known else None,
         "positive": int(positive) if known else None,
         "negative": int(negative) if known else None,
         "channels": int(np.sum(trace["resolved"].values > 0)),
+        "floor_ohm": floor,
+        "sensitive": bool(floor < options.countable_peak * level),
         "reason": None if known else "the sweep gives no dV/dI",
     }
 
@@ -327,13 +370,15 @@ def symmetry(ds: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
     -------
     dict
         ``asymmetry_mV`` (median; a single sweep in the film's transition follows the drift of the
-        thermostat instead), ``asymmetry_largest_mV``, ``scale_mV`` (smallest Ic R of a channel at the lowest
-        temperature), ``fraction``, ``margin``, ``chi2_nu_median``.
+        thermostat instead), ``asymmetry_largest_mV``, ``scale_mV`` (smallest Ic R of a channel at
+        the lowest temperature), ``fraction`` (noise included, hence from above),
+        ``fraction_lower`` (the share beyond noise), ``margin``, ``chi2_nu_median``.
     """  # noqa: E501 - the first paragraph is the printed definition and stays one sentence
     options = options or Options()
     out: dict[str, Any] = {
         "definition": definition_of(symmetry),
         "fraction": None,
+        "fraction_lower": None,
         "margin": options.symmetry_margin,
         "reason": None,
     }
@@ -346,11 +391,14 @@ def symmetry(ds: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
     typical, scale = float(np.nanmedian(asymmetry)), float(np.min(np.abs(steps)))
     chi2 = ds["symmetry_chi2"].values.ravel()
     chi2 = chi2[np.isfinite(chi2)]
+    # Noise alone gives a reduced chi-square of 1; twice that leaves no doubt about the noise level.
+    excess = max(1 - 2 / max(float(np.median(chi2)), 2.0), 0.0) if chi2.size else 0.0
     return out | {
         "asymmetry_mV": typical,
         "asymmetry_largest_mV": float(np.nanmax(asymmetry)),
         "scale_mV": scale,
         "fraction": typical / scale,
+        "fraction_lower": typical / scale * math.sqrt(excess),
         "chi2_nu_median": float(np.median(chi2)) if chi2.size else None,
         "n": int(np.isfinite(asymmetry).sum()),
     }
@@ -362,19 +410,24 @@ def residual_resistance(trace: xr.Dataset, options: Options | None = None) -> di
     Parameters
     ----------
     trace : Dataset
-        ``R0``, ``R0_err`` (ohm).
+        ``R0``, ``R0_err`` (ohm); ``dVdI`` over the current.
     options : Options, optional
         Significance asked for.
 
     Returns
     -------
     dict
-        ``value``, ``uncertainty`` (ohm), ``significance``, ``finite``.
+        ``value``, ``uncertainty`` (ohm), ``significance``, ``finite``, ``zero`` (the upper 95 %
+        bound lies below `zero_fraction` of dV/dI at the largest currents).
     """
     options = options or Options()
     value, error = float(trace["R0"]), float(trace["R0_err"])
     known = math.isfinite(value) and math.isfinite(error)
     significance = value / max(error, 1e-300) if known else None
+    slope = trace["dVdI"].values
+    slope = slope[np.isfinite(slope)]
+    tenth = max(slope.size // 20, 1)
+    normal = float(np.mean([*slope[:tenth], *slope[-tenth:]])) if slope.size else math.nan
     return {
         "definition": definition_of(residual_resistance),
         "value": value if known else None,
@@ -382,6 +435,7 @@ def residual_resistance(trace: xr.Dataset, options: Options | None = None) -> di
         "unit": "ohm",
         "significance": significance,
         "finite": None if significance is None else bool(significance > options.zero_significance),
+        "zero": bool(value + 1.645 * error < options.zero_fraction * normal) if known else None,
         "reason": None if known else "the sweep gives no resistance at small current",
     }
 
@@ -450,14 +504,14 @@ def run(
         """Apply a judgement to a spectrum, or say why there is none, field by field as a null."""
         if missing[name] is None and (name not in traces or traces[name] is not None):
             return func(fits[name] if name not in traces else traces[name], *arguments)
-        reason = missing[name] or f"no sweep at {options.temperature_K:g} K"
+        reason = missing[name] or _no_sweep(options)
         blank = dict.fromkeys(_FIELDS[func])
         return {"definition": definition_of(func), **blank, "reason": reason}
 
     statistics = {
         "andreev_peak": judged(andreev_peak, "iv_interface", options),
-        "peaks": judged(count_peaks, "iv_interface"),
-        "peaks_mnbi2te4": judged(count_peaks, "iv_mnbi2te4"),
+        "peaks": judged(count_peaks, "iv_interface", options),
+        "peaks_mnbi2te4": judged(count_peaks, "iv_mnbi2te4", options),
         "order": order_of_channels([estimates[f"Ic{k}_2K"] for k in range(4)]),
         **{
             f"polarity_Ic{k}": polarity_difference(traces[name], k, missing[name], options)
@@ -473,10 +527,10 @@ def run(
 
 #: What each judgement says, so that a missing measurement leaves nulls and not missing fields.
 _FIELDS: dict[Any, tuple[str, ...]] = {
-    andreev_peak: ("height", "height_uncertainty", "significance", "detected", "p"),
-    count_peaks: ("both", "positive", "negative", "channels"),
-    symmetry: ("fraction", "margin", "chi2_nu_median"),
-    residual_resistance: ("value", "uncertainty", "significance", "finite"),
+    andreev_peak: ("height", "height_uncertainty", "significance", "detected", "absent", "p"),
+    count_peaks: ("both", "positive", "negative", "channels", "floor_ohm", "sensitive"),
+    symmetry: ("fraction", "fraction_lower", "margin", "chi2_nu_median"),
+    residual_resistance: ("value", "uncertainty", "significance", "finite", "zero"),
     current_range: ("value", "channels"),
 }
 

@@ -160,8 +160,8 @@ def _superconductivity(
             ("C04", resistive_transition.upturn),
         ):
             statistics[claim] = {"definition": definition_of(function), "reason": reason}
-        statistics["C03"] |= {"count": None, "features": []}
-        statistics["C04"] |= {"p": None, "slope": None}
+        statistics["C03"] |= {"count": None, "features": [], "sensitive": None}
+        statistics["C04"] |= {"p": None, "slope": None, "rise_upper": None}
     else:
         statistics["C03"] = resistive_transition.resistance_features(T, R, options)
         statistics["C04"] = resistive_transition.upturn(T, R, options)
@@ -183,6 +183,7 @@ def _superconductivity(
             "aicc_gain": None,
             "p": None,
             "upper": None,
+            "lower": None,
             "reason": reason,
         }
         bound = undetermined(magnetoresistance.critical_field_bound, "T", reason)
@@ -192,6 +193,13 @@ def _superconductivity(
         )
         bound = magnetoresistance.critical_field_bound(B, R, normal_resistance=R_n)
     statistics["C06"]["normal_resistance"] = R_n
+    for side in ("upper", "lower"):
+        # As a fraction: what a kink of so many ohm means depends on the film.
+        height = statistics["C06"][side]
+        known = height is not None and R_n
+        statistics["C06"][f"{side}_fraction"] = height / R_n if known else None
+    if not statistics["C06"]["reason"] and not R_n:
+        statistics["C06"]["reason"] = "the normal resistance of the film is not known"
     estimates["B_c2_bound"] = bound
     estimates["B_c2_WHH"] = _whh(datasets.get("rt_nbn"), datasets.get("mr_nbn"), options, sample)
     statistics["C07"] = {
