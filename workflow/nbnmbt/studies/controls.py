@@ -10,12 +10,12 @@ import argparse
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbnmbt.claims import SUPPORTED, VERDICTS
+from nbnmbt.claims import NOT_SUPPORTED, SUPPORTED, VERDICTS
 from nbnmbt.errors import InputError
 
 __all__ = ["Controls", "binomial_interval", "confusion", "draw_matrix", "load_controls", "main"]
@@ -27,8 +27,12 @@ class Control(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     change: str
-    fail: tuple[str, ...] = ()
-    hold: tuple[str, ...] = ()
+    fail: tuple[str, ...] = Field(default=(), description="Any verdict but `supported`.")
+    refute: tuple[str, ...] = Field(default=(), description="`not supported`.")
+    hold: tuple[str, ...] = Field(default=(), description="`supported`.")
+    spare: tuple[str, ...] | Literal["all"] = Field(
+        default=(), description="Any verdict but `not supported`: true claims behind poor data."
+    )
     exactly: dict[str, str] = Field(default_factory=dict)
     note: str = ""
 
@@ -83,10 +87,10 @@ def confusion(controls: Controls, runs: Sequence[Mapping[str, Any]]) -> dict[str
     Returns
     -------
     dict
-        ``devices``: name -> ``runs``, ``claims``: id -> ``expected`` (``fail``, ``hold``, a verdict
-        or None), ``found`` (verdict -> count), ``as_expected``; ``claims``: id -> false positives
-        (supported where it must fail), power (supported on the default device), each with a 95 %
-        binomial interval; ``disagreements``: list of sentences.
+        ``devices``: name -> ``runs``, ``claims``: id -> ``expected`` (``fail``, ``hold``, ``not be
+        refuted``, a verdict or None), ``found`` (verdict -> count), ``as_expected``; ``claims``: id
+        -> false positives (supported where it must fail), power (supported on the default device),
+        each with a 95 % binomial interval; ``disagreements``: list of sentences.
     """
     by_device: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
@@ -110,11 +114,15 @@ def confusion(controls: Controls, runs: Sequence[Mapping[str, Any]]) -> dict[str
                 agree = found.count(expected)
             elif name in control.fail:
                 expected, agree = "fail", len(found) - supported
+            elif name in control.refute:
+                expected, agree = NOT_SUPPORTED, found.count(NOT_SUPPORTED)
+            elif control.spare == "all" or name in control.spare:
+                expected, agree = "not be refuted", len(found) - found.count(NOT_SUPPORTED)
             elif name in control.hold or (
                 device == controls.default and name not in controls.undecidable
             ):
                 expected, agree = "hold", supported
-            if expected not in (None, "hold", SUPPORTED):
+            if expected in ("fail", *{*VERDICTS} - {SUPPORTED}):
                 false_positives[name][0] += supported
                 false_positives[name][1] += len(found)
             if device == controls.default and name not in controls.undecidable:
@@ -125,7 +133,7 @@ def confusion(controls: Controls, runs: Sequence[Mapping[str, Any]]) -> dict[str
                 shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
                 disagreements.append(
                     f"{device}: {name} must {expected}, found {shown} of {len(found)}"
-                    if expected in ("fail", "hold")
+                    if expected in ("fail", "hold", "not be refuted")
                     else f"{device}: {name} must be {expected}, found {shown} of {len(found)}"
                 )
         devices[device] = {"change": control.change, "runs": len(outcomes), "claims": claims}
