@@ -300,3 +300,10 @@ def test_nonsense_is_refused(change, message):
     parameters = {"T": 2.0, "gap": 0.9, "Z": 0.3, "P": 0.6, "R_N": 10.0} | change
     with pytest.raises(ValueError, match=message):
         andreev.voltage(0.1, **parameters)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 5)])
+def test_nothing_in_nothing_out(shape):
+    V, jacobian = andreev.voltage_and_jacobian(np.zeros(shape), 2.0, 0.9, 0.3, 0.6, 10.0)
+    assert V.shape == shape
+    assert jacobian.shape == (4, *shape)

@@ -101,3 +101,11 @@ def test_phase_slip_channel():
     assert slope.max() == pytest.approx(expected, rel=1e-2)
     with pytest.raises(ValueError, match="spread"):
         junction.phase_slip_voltage(1.0, 1.0, 1.0, 0.5, 0.0)
+
+
+def test_an_unknown_critical_current_gives_no_voltage():
+    # a critical current that is missing must not pass for a normal channel
+    found = junction.channel_voltage([1.0, 1.0, 1.0], [np.nan, 0.0, 0.5], 3.0, 100.0)
+    assert np.isnan(found[0])
+    assert found[1] == 3.0
+    assert 0 < found[2] < 3.0

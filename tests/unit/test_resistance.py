@@ -130,3 +130,10 @@ def test_film_is_even_in_field_and_grows_with_it():
     R = rs.nbn_ratio(T[:, None], B, mean_field_temperature=T_MF)
     assert np.all(np.diff(R, axis=1) > 0)
     np.testing.assert_array_equal(R, rs.nbn_ratio(T[:, None], -B, mean_field_temperature=T_MF))
+
+
+def test_film_has_no_resistance_at_zero_temperature():
+    R = rs.nbn_ratio([0.0, 1e-3, np.nan], mean_field_temperature=10.9277)
+    assert list(R[:2]) == [0, 0]
+    assert np.isnan(R[2])
+    assert rs.phase_slip_ratio(np.inf) == 0

@@ -636,6 +636,8 @@ def _solve(
     I = np.asarray(I, dtype=float)
     arrays = [np.asarray(value, dtype=float) for value in parameters]
     shape = np.broadcast_shapes(I.shape, *(array.shape for array in arrays))
+    if 0 in shape:
+        return np.empty(shape), np.empty((4 if jacobian else 0, *shape))
     per_trace = bool(shape) and all(array.ndim == 0 or array.shape[-1] == 1 for array in arrays)
     points = shape[-1] if per_trace else 1
     rows = [

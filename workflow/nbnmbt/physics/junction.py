@@ -53,7 +53,9 @@ def channel_voltage(I: ArrayLike, Ic: ArrayLike, R: ArrayLike, Tn: ArrayLike) ->
     scale = np.where(superconducting, Ic, 1.0)
     # gamma = 0 is the ohmic limit v = i of the table, exact for any scale
     noise = np.where(superconducting, rsj.gamma(scale, Tn), 0.0)
-    return R * scale * rsj.tabulated(I / scale, noise)[0]
+    voltage_ = R * scale * rsj.tabulated(I / scale, noise)[0]
+    # an unknown critical current is not an absent one
+    return np.where(np.isnan(Ic), np.nan, voltage_)
 
 
 def phase_slip_voltage(

@@ -124,14 +124,16 @@ def paraconductivity(
     floor : float
         Smallest epsilon.
     """
-    eps = np.maximum(np.log(np.asarray(T, dtype=float) / mean_field_temperature), floor)
+    with np.errstate(divide="ignore"):
+        eps = np.maximum(np.log(np.asarray(T, dtype=float) / mean_field_temperature), floor)
     x = thickness * np.sqrt(eps) / coherence_length
     return G_AL / eps * 0.5 * (1 + x / np.tanh(x))
 
 
 def phase_slip_ratio(gamma: ArrayLike) -> Array:
     """Ambegaokar-Halperin zero-current resistance over normal resistance, I0(gamma)^-2."""
-    g = np.asarray(gamma, dtype=float)
+    # an infinite barrier (T = 0) has no phase slips; i0e itself is 0 there
+    g = np.minimum(np.asarray(gamma, dtype=float), 1e6)
     with np.errstate(under="ignore"):
         return np.exp(-2 * g) / i0e(g) ** 2
 
@@ -180,7 +182,8 @@ def nbn_ratio(
         floor=floor,
     )
     t = tt / mean_field_temperature
-    gamma = barrier * np.clip(1 - t, 0.0, None) ** 1.5 / (t * (np.abs(field) + field_offset))
+    with np.errstate(divide="ignore"):
+        gamma = barrier * np.clip(1 - t, 0.0, None) ** 1.5 / (t * (np.abs(field) + field_offset))
     return phase_slip_ratio(gamma) / (1 + conductance)
 
 
