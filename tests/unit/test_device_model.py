@@ -352,6 +352,14 @@ def test_bare_film_in_all_contacts():
 def test_unknown_configuration_is_refused():
     with pytest.raises(ValueError, match="configuration must be"):
         model().resistance("graphene", 2.0, 0.0)
+    with pytest.raises(ValueError, match="configuration must be"):
+        model().voltage("graphene", np.array([1.0]), 2.0)
+    with pytest.raises(ValueError, match="configuration must be"):
+        model().voltage_map("graphene", np.array([1.0]), [2.0])
+
+
+def test_an_empty_sweep_has_no_voltage():
+    assert model().voltage("interface", np.array([]), 2.0).shape == (0,)
 
 
 def test_andreev_gap_closes_and_falls_with_field():

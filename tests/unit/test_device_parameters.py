@@ -70,6 +70,8 @@ def test_every_parameter_has_unit_and_source():
     }  # fmt: skip
     for item in device.sources.values():
         assert item.source in ("paper", "assumed")
+        # where in the paper
+        assert item.source == "assumed" or "ection" in item.note or "Fig." in item.note
 
 
 def test_parameters_cannot_be_changed():
@@ -106,6 +108,15 @@ def test_overrides_and_seed():
     assert parameters.load(SURROGATE).channels.Ic0.critical_current == 0.95
 
 
+def test_critical_currents_are_stated_at_2_K_whatever_the_temperature_of_the_sweeps():
+    # V(I) of a normal channel may well be measured
+    warm = parameters.load(SURROGATE, overrides={"grids.iv_temperature": 7.0})
+    assert warm.grids.iv_temperature == 7.0
+    cold = {"grids.iv_temperature": 1.5, "channels.Ic0.critical_temperature": 1.9}
+    with pytest.raises(InputError, match=r"Ic0\.critical_temperature.*expected > 2 K"):
+        parameters.load(SURROGATE, overrides=cold)
+
+
 def test_grids_of_another_device():
     device = parameters.load(CONTROLS[0], grids=DEVICES / "smoke.yaml")
     assert device.grids == parameters.load(DEVICES / "smoke.yaml").grids
@@ -132,6 +143,13 @@ def test_grids_of_another_device():
         ({"channels.Ic1.critical_temperature": 1.5}, "normal at the temperature"),
         ({"instruments.voltage_noise": [1e-9]}, "one noise, resolution and gain error each"),
         ({"nonsense": 1}, "allowed are geometry"),
+        ({"andreev.barrier": 2.5}, "expected <= 2"),
+        ({"magnetism.neel_temperature": 5}, "would not be ferromagnetic.*expected > 8.914 K"),
+        ({"instruments.voltage_noise": [-1e-9, 0, 0]}, "expected all >= 0 V"),
+        ({"instruments.voltage_ranges": [0.12, 0.012, 1.2]}, "ascend.*expected 0.012, 0.12, 1.2"),
+        ({"grids.loop_temperature": [0, 2]}, "expected all > 0 K"),
+        ({"grids.rt_temperature": [[4, 0, 1]]}, "expected all > 0 K"),
+        ({"grids.temperature_map": [[-1, 2, 1]]}, "expected all > 0 K"),
     ],
 )
 def test_bad_overrides_are_one_sentence(overrides, words):
@@ -188,7 +206,7 @@ def test_bad_overrides_are_one_sentence(overrides, words):
         ("base: [surrogate\n", "not valid YAML"),
         ("- 1\n", "not a device"),
         ("seed: 1\n", "the device lacks 'title'"),
-        ("base: mine\n", "no such base device"),
+        ("base: mine\n", "no such base device.*allowed are surrogate"),
     ],
 )
 def test_bad_files_are_one_sentence(write, text, words):

@@ -252,6 +252,39 @@ def test_command_line_errors_are_one_sentence(tmp_path, capsys, arguments, words
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"grids.loop_temperature": [2, 6, 2]}, r"loops_interface .*loop_02\.000K\.dat"),
+        ({"grids.field_map": [[0, 2, 0.5], [1.5, 3, 0.5]]}, r"iv_out_of_plane .*iv_01\.500T\.txt"),
+        ({"grids.angle": [[0, 0.1, 0.02]]}, "rounding of the file names"),
+    ],
+)
+def test_no_sweep_replaces_another(overrides, words):
+    device = parameters.load(DEVICES / "smoke.yaml", overrides=overrides)
+    with pytest.raises(InputError, match=words):
+        simulate.plan(device)
+
+
+def test_truth_at_2_K_does_not_follow_the_temperature_of_the_sweeps(tmp_path, smoke):
+    warm = simulate.simulate(
+        "smoke",
+        tmp_path,
+        progress=False,
+        overrides={"grids.iv_temperature": 7.0},
+        only=["iv_out_of_plane", "loops_interface"],
+    )
+    numbers, cold = (
+        json.loads((folder / "truth.json").read_text())["numbers"] for folder in (warm, smoke)
+    )
+    assert numbers["B_c_2K"] == cold["B_c_2K"]
+    assert numbers["deltaR_2K"] == cold["deltaR_2K"]
+    # at 7 K channel 0 is normal and has no kink
+    assert numbers["B_kink_Ic0"] is None
+    assert numbers["jump_Ic0"] is None
+    assert numbers["jump_Ic2"] > 0
+
+
 def test_unknown_measurement_in_a_device(tmp_path):
     device = parameters.load(DEVICES / "smoke.yaml", overrides={"grids.not_measured": ["iv_angel"]})
     with pytest.raises(InputError, match="did you mean 'iv_angle'"):

@@ -383,3 +383,20 @@ def test_squared_magnetisation_depends_on_the_direction_between_the_spinodals_on
     assert down[[0, 3, 4]] == pytest.approx(up[[0, 3, 4]], abs=1e-9)
     with pytest.raises(ValueError, match="needs flop_spread"):
         mg.magnetisation_squared(2.0, B, MBT, hysteresis=1.0)
+
+
+def test_limits_of_the_order_parameter_and_bad_depths():
+    np.testing.assert_array_equal(
+        mg.order_parameter([0.0, 24.4, 30.0, np.nan], 24.4), [1, 0, 0, np.nan]
+    )
+    assert mg.order_parameter([], 24.4).shape == (0,)
+    with pytest.raises(ValueError, match="xi must be positive"):
+        mg.surface_average(1.0, MBT, OUT, xi=-5.0)
+
+
+def test_lowest_ordering_temperature_leaves_no_intralayer_field():
+    least = mg.lowest_ordering_temperature(spin_flop_field=3.0, saturation_field=8.0)
+    magnet = mg.Magnet.from_fields(
+        spin_flop_field=3.0, saturation_field=8.0, ordering_temperature=least
+    )
+    assert magnet.intralayer_field == pytest.approx(0, abs=1e-12)

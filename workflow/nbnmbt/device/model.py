@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from nbnmbt.device.parameters import CHANNELS, Channel, DeviceParameters
+from nbnmbt.device.parameters import (
+    CHANNELS,
+    REFERENCE_TEMPERATURE,
+    Channel,
+    DeviceParameters,
+)
 from nbnmbt.physics import (
     andreev,
     bcs,
@@ -33,8 +38,6 @@ Array = NDArray[np.float64]
 Configuration = Literal["interface", "MnBi2Te4", "NbN"]
 CONFIGURATIONS: tuple[str, ...] = ("interface", "MnBi2Te4", "NbN")
 
-#: Temperature at which the device file states the critical currents, K.
-REFERENCE_TEMPERATURE = 2.0
 #: Surface superconductivity: parallel over perpendicular critical field.
 SURFACE_SHEATH = 1.69
 #: Width over which a planted in-plane step turns on, T.
@@ -491,15 +494,12 @@ class Model:
         direction : array_like
             Sign of dB/dt.
         """
+        _check_configuration(configuration)
         if configuration == "interface":
             return self.interface_resistance(T, B, direction)
         if configuration == "MnBi2Te4":
             return self.mnbi2te4_resistance(T, B, direction)
-        if configuration == "NbN":
-            return self.nbn_resistance(T, B)
-        raise ValueError(
-            f"configuration must be one of {', '.join(CONFIGURATIONS)}, found {configuration!r}"
-        )
+        return self.nbn_resistance(T, B)
 
     # --- V(I) ----------------------------------------------------------------------------------
 
@@ -530,9 +530,12 @@ class Model:
         orientation : {"out-of-plane", "in-plane"}
             Field direction.
         """
+        _check_configuration(configuration)
         current, T = np.broadcast_arrays(
             np.asarray(current, dtype=float), np.asarray(T, dtype=float)
         )
+        if current.size == 0:
+            return np.zeros(current.shape)
         nodes, weight = _temperature_nodes(T)
         if configuration == "MnBi2Te4":
             return weight(self._flake(nodes, B, orientation)) * current
@@ -573,6 +576,7 @@ class Model:
         orientation : {"out-of-plane", "in-plane"}
             Field direction.
         """
+        _check_configuration(configuration)
         T = np.asarray(T, dtype=float)
         series = self._flake(T, B, orientation)[:, None]
         if configuration == "MnBi2Te4":
@@ -754,6 +758,13 @@ class Model:
                     high = middle
             out.append(0.5 * (low + high))
         return tuple(out)
+
+
+def _check_configuration(configuration: str) -> None:
+    if configuration not in CONFIGURATIONS:
+        raise ValueError(
+            f"configuration must be one of {', '.join(CONFIGURATIONS)}, found {configuration!r}"
+        )
 
 
 def _washboard(i: Array) -> Array:

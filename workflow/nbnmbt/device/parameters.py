@@ -25,9 +25,11 @@ from typing import Any
 import yaml
 
 from nbnmbt.errors import InputError, did_you_mean
+from nbnmbt.physics import magnet
 
 __all__ = [
     "CHANNELS",
+    "REFERENCE_TEMPERATURE",
     "Andreev",
     "Anomalies",
     "Broadening",
@@ -47,6 +49,8 @@ __all__ = [
 
 #: The four critical currents, by their name in the paper.
 CHANNELS = ("Ic0", "Ic1", "Ic2", "Ic3")
+#: Temperature at which the device file states the critical currents, K.
+REFERENCE_TEMPERATURE = 2.0
 
 Segments = tuple[tuple[float, float, float], ...]
 Numbers = tuple[float, ...]
@@ -79,14 +83,25 @@ def layers() -> Any:
     return field(metadata={"kind": "layers", "unit": "1"})
 
 
-def numbers(unit: str) -> Any:
-    """Field that is a list of numbers with a common unit."""
-    return field(metadata={"kind": "numbers", "unit": unit})
+def numbers(
+    unit: str,
+    *,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+) -> Any:
+    """Field that is a list of numbers with a common unit and bounds on each of them."""
+    return field(metadata={"kind": "numbers", "unit": unit, "gt": gt, "ge": ge, "lt": lt, "le": le})
 
 
-def segments(unit: str) -> Any:
-    """Field that is a list of [start, stop, step] with a common unit; joints are not repeated."""
-    return field(metadata={"kind": "segments", "unit": unit})
+def segments(unit: str, *, gt: float | None = None) -> Any:
+    """Field that is a list of [start, stop, step] with a common unit; joints are not repeated.
+
+    A bound holds for start and stop.
+    """
+    bounds = {"gt": gt, "ge": None, "lt": None, "le": None}
+    return field(metadata={"kind": "segments", "unit": unit, **bounds})
 
 
 def words() -> Any:
@@ -206,8 +221,8 @@ class Andreev:
     """Replace Andreev reflection by its normal resistance."""
     resistance: float = quantity("ohm", gt=0)
     """R_AR, normal resistance."""
-    barrier: float = quantity("1", ge=0, le=20)
-    """Z of Blonder, Tinkham and Klapwijk."""
+    barrier: float = quantity("1", ge=0, le=2)
+    """Z of Blonder, Tinkham and Klapwijk; V(I) of the contact is tabulated up to 2."""
     polarisation: float = quantity("1", ge=0, le=1)
     """P."""
     critical_temperature: float = quantity("K", gt=0)
@@ -271,9 +286,9 @@ class Broadening:
     field_scale: float = quantity("T", gt=0)
     """Field at which the coefficients apply."""
     isotropic: float = quantity("1", ge=0)
-    """b0: growth of T_n with in-plane field, independent of angle."""
+    """b0: growth of T_n with the field, whatever its direction."""
     two_fold: float = quantity("1", ge=0)
-    """b2: growth as sin^2(theta - theta_I)."""
+    """b2: growth as sin^2(theta - theta_I) in an in-plane field."""
     current_direction: float = quantity("degree", ge=-180, le=180)
     """theta_I."""
 
@@ -334,13 +349,13 @@ class Instruments:
     """Readback minus true current."""
     current_gain_error: float = quantity("1", ge=-0.01, le=0.01)
     """Relative error of the readback."""
-    voltage_ranges: Numbers = numbers("V")
-    """Upper ends of the voltmeter ranges."""
-    voltage_noise: Numbers = numbers("V")
+    voltage_ranges: Numbers = numbers("V", gt=0)
+    """Upper ends of the voltmeter ranges, ascending."""
+    voltage_noise: Numbers = numbers("V", ge=0)
     """Rms noise in each range."""
-    voltage_resolution: Numbers = numbers("V")
+    voltage_resolution: Numbers = numbers("V", ge=0)
     """Last digit in each range."""
-    voltage_gain_error: Numbers = numbers("1")
+    voltage_gain_error: Numbers = numbers("1", ge=-0.01, le=0.01)
     """Relative gain error of each range: steps where the range switches."""
     thermal_voltage: float = quantity("V", ge=0)
     """Rms thermal EMF, new for each sweep."""
@@ -390,7 +405,7 @@ class Instruments:
 class Grids:
     """What is measured where."""
 
-    rt_temperature: Segments = segments("K")
+    rt_temperature: Segments = segments("K", gt=0)
     """rt_*."""
     mr_field: Segments = segments("T")
     """mr_*, in the order of the sweep."""
@@ -402,7 +417,7 @@ class Grids:
     """iv_interface, iv_mnbi2te4."""
     nbn_current: Segments = segments("mA")
     """iv_nbn."""
-    temperature_map: Segments = segments("K")
+    temperature_map: Segments = segments("K", gt=0)
     """Temperatures of iv_temperature."""
     temperature_map_current: Segments = segments("mA")
     """Currents of iv_temperature."""
@@ -422,7 +437,7 @@ class Grids:
     """Angles of iv_angle_nbn."""
     nbn_angle_current: Segments = segments("mA")
     """Currents of iv_angle_nbn."""
-    loop_temperature: Numbers = numbers("K")
+    loop_temperature: Numbers = numbers("K", gt=0)
     """Temperatures of loops_interface."""
     loop_field: Segments = segments("T")
     """One branch of a loop, upwards; the other one is its mirror image in time."""
@@ -611,7 +626,8 @@ def _tree(path: Path, visited: tuple[Path, ...]) -> dict[str, Any]:
         candidate = folder / f"{base}.yaml"
         if candidate.is_file() and candidate.resolve() != path.resolve():
             return _merge(_tree(candidate, (*visited, path.resolve())), tree)
-    names = sorted({p.stem for f in (path.parent, path.parent.parent) for p in f.glob("*.yaml")})
+    names = {p.stem for f in (path.parent, path.parent.parent) for p in f.glob("*.yaml")}
+    names = sorted(names - {path.stem})
     raise _wrong(
         "there is no such base device",
         file=path,
@@ -734,11 +750,9 @@ def _convert(item: dataclasses.Field, value: Any, key: str, path: Path | None) -
         number = _number(value)
         if number is None:
             raise wrong(f"a number{_in(meta)}")
-        bounds = {"gt": (">", number.__gt__), "ge": (">=", number.__ge__)}
-        bounds |= {"lt": ("<", number.__lt__), "le": ("<=", number.__le__)}
-        for name, (sign, holds) in bounds.items():
-            if meta[name] is not None and not holds(float(meta[name])):
-                raise wrong(f"{sign} {meta[name]:g}{_of(meta)}")
+        bound = _violated(number, meta)
+        if bound is not None:
+            raise wrong(f"{bound}{_of(meta)}")
         return number
     if kind == "choice":
         if value not in meta["options"]:
@@ -765,6 +779,9 @@ def _convert(item: dataclasses.Field, value: Any, key: str, path: Path | None) -
         out = tuple(_number(v) for v in value)
         if any(v is None for v in out):
             raise wrong(f"a list of numbers{_in(meta)}")
+        bound = next(filter(None, (_violated(v, meta) for v in out)), None)
+        if bound is not None:
+            raise wrong(f"all {bound}{_of(meta)}")
         return out
     if not isinstance(value, list | tuple) or not value:
         raise wrong(f"a list of [start, stop, step]{_in(meta)}")
@@ -779,8 +796,21 @@ def _convert(item: dataclasses.Field, value: Any, key: str, path: Path | None) -
         count = abs(stop - start) / step if step > 0 else 0.0
         if step <= 0 or abs(count - round(count)) > 1e-6 or round(count) < 1:
             raise wrong("steps > 0 that divide the distance from start to stop")
+        bound = _violated(min(start, stop), meta)
+        if bound is not None:
+            raise wrong(f"all {bound}{_of(meta)}")
         rows.append((start, stop, step))
     return tuple(rows)
+
+
+def _violated(number: float, meta: Mapping[str, Any]) -> str | None:
+    """Return the bound that a number breaks, in words."""
+    bounds = {"gt": (">", number.__gt__), "ge": (">=", number.__ge__)}
+    bounds |= {"lt": ("<", number.__lt__), "le": ("<=", number.__le__)}
+    for name, (sign, holds) in bounds.items():
+        if meta[name] is not None and not holds(float(meta[name])):
+            return f"{sign} {meta[name]:g}"
+    return None
 
 
 def _in(meta: Mapping[str, Any]) -> str:
@@ -889,6 +919,21 @@ def _check_together(device: DeviceParameters, path: Path) -> None:
             found="0 T",
             expected="> 0 T",
         )
+    # the two-sublattice mean field takes each layer for a ferromagnet of its own
+    least = max(
+        magnet.lowest_ordering_temperature(
+            spin_flop_field=getattr(magnetism, name), saturation_field=magnetism.saturation_field
+        )
+        for name in ("spin_flop_field", "interface_spin_flop_field")
+    )
+    if magnetism.neel_temperature <= least:
+        raise _wrong(
+            "too low for these fields: the layers themselves would not be ferromagnetic",
+            file=path,
+            key="magnetism.neel_temperature",
+            found=f"{magnetism.neel_temperature:g} K",
+            expected=f"> {least:.4g} K",
+        )
     instruments = device.instruments
     lengths = {
         name: len(getattr(instruments, name))
@@ -906,13 +951,22 @@ def _check_together(device: DeviceParameters, path: Path) -> None:
             key="instruments.voltage_ranges",
             found=", ".join(f"{k}: {v}" for k, v in lengths.items()),
         )
+    ranges = instruments.voltage_ranges
+    if list(ranges) != sorted(set(ranges)):
+        raise _wrong(
+            "the voltmeter ranges must ascend",
+            file=path,
+            key="instruments.voltage_ranges",
+            found=", ".join(f"{value:g}" for value in ranges),
+            expected=", ".join(f"{value:g}" for value in sorted(set(ranges))),
+        )
     for name in CHANNELS:
         channel = getattr(device.channels, name)
-        if channel.critical_temperature <= device.grids.iv_temperature and channel.present:
+        if channel.critical_temperature <= REFERENCE_TEMPERATURE and channel.present:
             raise _wrong(
                 "the channel is normal at the temperature its critical current is given for",
                 file=path,
                 key=f"channels.{name}.critical_temperature",
                 found=f"{channel.critical_temperature:g} K",
-                expected=f"> {device.grids.iv_temperature:g} K",
+                expected=f"> {REFERENCE_TEMPERATURE:g} K",
             )

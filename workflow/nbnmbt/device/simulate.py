@@ -30,8 +30,14 @@ from numpy.typing import NDArray
 
 from nbnmbt.device import instruments as lab
 from nbnmbt.device import writers
-from nbnmbt.device.model import REFERENCE_TEMPERATURE, Model
-from nbnmbt.device.parameters import CHANNELS, DeviceParameters, Segments, load
+from nbnmbt.device.model import Model
+from nbnmbt.device.parameters import (
+    CHANNELS,
+    REFERENCE_TEMPERATURE,
+    DeviceParameters,
+    Segments,
+    load,
+)
 from nbnmbt.errors import InputError, did_you_mean
 from nbnmbt.physics import magnet, resistance, rsj
 
@@ -130,7 +136,7 @@ def plan(device: DeviceParameters) -> list[Sweep]:
     Raises
     ------
     InputError
-        If ``grids.not_measured`` names something unknown.
+        If ``grids.not_measured`` names something unknown, or two sweeps share a file.
     """
     skip = set(device.grids.not_measured)
     for name in skip:
@@ -144,6 +150,16 @@ def plan(device: DeviceParameters) -> list[Sweep]:
     sweeps = list(_resistance_sweeps(device)) + list(_voltage_sweeps(device))
     order = {name: i for i, name in enumerate(MEASUREMENTS)}
     sweeps = [sweep for sweep in sweeps if sweep.measurement not in skip]
+    written: set[str] = set()
+    for sweep in sweeps:  # one file would replace the other
+        if sweep.file in written:
+            raise InputError(
+                f"grids: two sweeps of {sweep.measurement} have the same set-point",
+                file=f"{device.name}.yaml",
+                found=sweep.file,
+                expected="set-points that differ by more than the rounding of the file names",
+            )
+        written.add(sweep.file)
     return sorted(sweeps, key=lambda sweep: order[sweep.measurement])
 
 
@@ -509,7 +525,7 @@ def _two_fold(theta: Array, values: Array) -> float | None:
     Of angles that are the same modulo a turn one is kept: twice the weight at 0 and 360 degrees
     would mix the fourth harmonic into the second.
     """
-    if not np.all(np.isfinite(values)):
+    if not np.all(np.isfinite(values)) or not np.any(values):
         return None
     _, once = np.unique(np.round(np.mod(theta, 360), 6), return_index=True)
     theta, values = np.asarray(theta)[once], np.asarray(values)[once]
@@ -531,8 +547,11 @@ def _step(model: Model, k: int) -> float | None:
     # beyond the tenths of a tesla over which the surface follows the bulk, before saturation
     top = min(flop + 4.0, flop + 0.8 * (magnetism.saturation_field - flop))
     B = np.linspace(flop + min(1.0, 0.25 * (top - flop)), top, 81)
-    canted = np.polynomial.Polynomial.fit(B, model.critical_current(k, T, B), 3)(flop)
-    return float(canted - model.critical_current(k, T, flop, collinear=True))
+    held = model.critical_current(k, T, flop, collinear=True)
+    current = model.critical_current(k, T, B)
+    if held == 0 and not np.any(current):  # normal at this temperature
+        return None
+    return float(np.polynomial.Polynomial.fit(B, current, 3)(flop) - held)
 
 
 def _kink_field(model: Model) -> float:
@@ -559,7 +578,6 @@ def _numbers(
 ) -> dict[str, float | None]:
     device = model.device
     magnetism = device.magnetism
-    base = device.grids.iv_temperature
     has = lambda *names: any(name in measured for name in names)  # noqa: E731
     out: dict[str, float | None] = {}
 
@@ -616,9 +634,10 @@ def _numbers(
                         np.array(rotation["theta"]), np.array(rotation[name][row], dtype=float)
                     )
                 put(f"A2_{what}_{key}_{B}T", value, "iv_angle")
-    amplitude = float(model.loop_amplitude(base))
+    amplitude = float(model.loop_amplitude(REFERENCE_TEMPERATURE))
+    coercive = float(model.coercive_field(REFERENCE_TEMPERATURE))
     loops = amplitude > 0
-    put("B_c_2K", float(model.coercive_field(base)) if loops else None, "loops_interface")
+    put("B_c_2K", coercive if loops else None, "loops_interface")
     put("deltaR_2K", amplitude if loops else None, "loops_interface")
     for name in ("T_vanish_Bc", "T_vanish_deltaR"):
         put(name, magnetism.neel_temperature if loops else None, "loops_interface")

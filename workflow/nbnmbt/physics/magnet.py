@@ -158,6 +158,22 @@ class Magnet:
         return self.molecular_field - abs(self.exchange_field) - self.anisotropy_field
 
 
+def lowest_ordering_temperature(*, spin_flop_field: float, saturation_field: float) -> float:
+    """Ordering temperature at which the intralayer field B_F of such a magnet vanishes, K.
+
+    Parameters
+    ----------
+    spin_flop_field, saturation_field : float
+        T, along c at T = 0.
+    """
+    probe = Magnet.from_fields(
+        spin_flop_field=spin_flop_field,
+        saturation_field=saturation_field,
+        ordering_temperature=1.0,
+    )
+    return (probe.exchange_field + probe.anisotropy_field) / probe.molecular_field
+
+
 # --- bulk, T = 0 ------------------------------------------------------------------------------
 
 
@@ -275,7 +291,7 @@ def order_parameter(
         m = np.clip(m - step, 0.0, 1.0)
         if np.max(np.abs(step), initial=0.0) < 1e-14:
             break
-    return np.where(below, m, 0.0)
+    return np.where(below, m, np.where(np.isnan(t), t, 0.0))
 
 
 class MeanField(NamedTuple):
@@ -619,6 +635,8 @@ def proximity_weights(layers: int, xi: float, *, power: int = 2) -> Array:
     power : {2, 1}
         2 for squares of amplitudes (pair breaking), 1 for an average exchange field.
     """
+    if not xi > 0:
+        raise ValueError(f"xi must be positive, found {xi!r} nm")
     weights = np.exp(-power * np.arange(layers) * SEPTUPLE_LAYER_NM / xi)
     return weights / weights.sum()
 
