@@ -149,6 +149,22 @@ def test_critical_temperatures():
         assert model().critical_current(k, found[k] - 1e-3) > 0
 
 
+def test_order_parameter_by_another_law():
+    steep = model(overrides=(("magnetism.order_parameter", "beta"),))
+    T = np.array([2.0, 10.0, 22.0, 24.4, 30.0])
+    m = np.maximum(1 - T / 24.4, 0) ** 0.35
+    np.testing.assert_allclose(steep.sublattice_magnetisation(T), m, rtol=1e-12)
+    np.testing.assert_allclose(steep.exchange(T, 0.0, OUT), m**2, rtol=1e-9)
+    np.testing.assert_allclose(steep.loop_amplitude(T), 0.05 * m**2, rtol=1e-12)
+    softening = 1 - 0.35 * np.sqrt(np.minimum(T / 24.4, 1))
+    np.testing.assert_allclose(steep.coercive_field(T), 0.2 * m * softening, rtol=1e-12)
+    # the currents stay the stated ones at 2 K, the temperatures change with m(Tc)
+    assert steep.critical_current(0, 2.0) == pytest.approx(0.95)
+    assert steep.critical_temperatures[0] > model().critical_temperatures[0] + 0.02
+    # Brillouin's m saturates exponentially, the power law does not
+    assert model().sublattice_magnetisation(2.0) > 0.9999 > steep.sublattice_magnetisation(2.0)
+
+
 def test_other_temperature_laws():
     T = np.array([2.0, 3.0, 5.0])
     linear = model("N04a_linear_law").critical_current(3, T)

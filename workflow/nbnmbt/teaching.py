@@ -261,7 +261,7 @@ class TabulatedModel(Model):
         orientation : {"out-of-plane", "in-plane"}
             Field direction.
         """
-        return self._order(T) * self.proximity_average(B, orientation)
+        return self.sublattice_magnetisation(T) ** 2 * self.proximity_average(B, orientation)
 
     def proximity_average(self, B: ArrayLike, orientation: Orientation) -> Array:
         """Return r(B), between 0 and 1."""
@@ -273,9 +273,6 @@ class TabulatedModel(Model):
         )
         size = np.minimum(np.abs(np.asarray(B, dtype=float)), _TABLE_FIELDS[-1])
         return np.clip(_table()[key](size), 0.0, 1.0)
-
-    def _order(self, T: ArrayLike) -> Array:
-        return magnet.order_parameter(T, self.device.magnetism.neel_temperature) ** 2
 
 
 def steepest_rise(B: ArrayLike, current: ArrayLike) -> tuple[float, float]:

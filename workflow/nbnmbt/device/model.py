@@ -79,6 +79,25 @@ class Model:
 
     # --- pair breaking and critical currents ---------------------------------------------------
 
+    def sublattice_magnetisation(self, T: ArrayLike) -> Array:
+        """Zero-field m(T) of the layers under the film, 1 at T = 0, by the device's law.
+
+        Exchange pair breaking and hysteresis follow it. The magnetoresistance of the flake stays
+        with the mean field, whose free energies decide between its phases.
+
+        Parameters
+        ----------
+        T : array_like
+            K.
+        """
+        magnetism = self.device.magnetism
+        return magnet.order_parameter(
+            T,
+            magnetism.neel_temperature,
+            law=magnetism.order_parameter,
+            beta=self.device.mnbi2te4.order_exponent,
+        )
+
     def exchange(self, T: ArrayLike, B: ArrayLike, orientation: Orientation) -> Array:
         """Exchange pair breaking over its value at T = 0, B = 0.
 
@@ -100,7 +119,7 @@ class Model:
             # critical currents are mapped at set-points that are reached with growing field
             "hysteresis": magnetism.spin_flop_hysteresis,
         }
-        m2 = magnet.order_parameter(T, magnetism.neel_temperature) ** 2
+        m2 = self.sublattice_magnetisation(T) ** 2
         if magnetism.coupling == "uniaxial":
             return m2 * magnet.surface_average(B, self.interface_magnet, orientation, **options)
         options["quantity"] = "h2"
@@ -451,6 +470,7 @@ class Model:
             ordering_temperature=self.device.magnetism.neel_temperature,
             law=loops.law,
             softening=loops.softening,
+            m=self.sublattice_magnetisation(T),
         )
 
     def loop_amplitude(self, T: ArrayLike) -> Array:
@@ -459,6 +479,7 @@ class Model:
             T,
             zero_temperature=self.device.loops.amplitude,
             ordering_temperature=self.device.magnetism.neel_temperature,
+            m=self.sublattice_magnetisation(T),
         )
 
     def loop(self, T: ArrayLike, B: ArrayLike, direction: ArrayLike) -> Array:

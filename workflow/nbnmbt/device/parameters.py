@@ -145,6 +145,8 @@ class Magnetism:
     """Standard deviation of B_flop (domains, thickness)."""
     spin_flop_hysteresis: float = quantity("1", ge=0, le=1)
     """How far a sweep overruns B_flop: 0 thermodynamic, 1 switching at the spinodals."""
+    order_parameter: str = choice("mf", "beta")
+    """m(T) under the film: Brillouin mean field, or (1 - T/T_N)^beta as in R(T) of the flake."""
     interlayer: str = choice("antiferromagnetic", "ferromagnetic")
     """Sign of the exchange between septuple layers."""
     layers: int | None = layers()

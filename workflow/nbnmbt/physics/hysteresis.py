@@ -72,11 +72,12 @@ def coercive_field(
     ordering_temperature: float,
     law: Literal["default", "kneller"] = "default",
     softening: float = 0.35,
+    m: ArrayLike | None = None,
 ) -> Array:
     """Coercive field B_c(T), T.
 
-    ``default``: B_c0 m(T) (1 - 0.35 sqrt(T/T_N)) with the mean-field m; ``kneller``:
-    B_c0 (1 - sqrt(T/T_N)). Zero above T_N.
+    ``default``: B_c0 m(T) (1 - 0.35 sqrt(T/T_N)); ``kneller``: B_c0 (1 - sqrt(T/T_N)). Zero above
+    T_N.
 
     Parameters
     ----------
@@ -90,6 +91,8 @@ def coercive_field(
         Temperature law.
     softening : float
         Coefficient of the thermal softening in the default law.
+    m : array_like, optional
+        Sublattice magnetisation m(T), 1 at T = 0; the mean field when not given.
     """
     t = np.asarray(T, dtype=float) / ordering_temperature
     root = np.sqrt(np.clip(t, 0.0, 1.0))
@@ -97,11 +100,18 @@ def coercive_field(
         return zero_temperature * (1 - root)
     if law != "default":
         raise ValueError(f"law must be 'default' or 'kneller', found {law!r}")
-    return zero_temperature * order_parameter(T, ordering_temperature) * (1 - softening * root)
+    m = order_parameter(T, ordering_temperature) if m is None else np.asarray(m, dtype=float)
+    return zero_temperature * m * (1 - softening * root)
 
 
-def loop_amplitude(T: ArrayLike, *, zero_temperature: float, ordering_temperature: float) -> Array:
-    """Loop height Delta R(T) = Delta R_0 m(T)^2 with the mean-field m, ohm; zero above T_N.
+def loop_amplitude(
+    T: ArrayLike,
+    *,
+    zero_temperature: float,
+    ordering_temperature: float,
+    m: ArrayLike | None = None,
+) -> Array:
+    """Loop height Delta R(T) = Delta R_0 m(T)^2, ohm; zero above T_N.
 
     Parameters
     ----------
@@ -111,5 +121,8 @@ def loop_amplitude(T: ArrayLike, *, zero_temperature: float, ordering_temperatur
         Delta R_0, ohm.
     ordering_temperature : float
         T_N, K.
+    m : array_like, optional
+        Sublattice magnetisation m(T), 1 at T = 0; the mean field when not given.
     """
-    return zero_temperature * order_parameter(T, ordering_temperature) ** 2
+    m = order_parameter(T, ordering_temperature) if m is None else np.asarray(m, dtype=float)
+    return zero_temperature * m**2
