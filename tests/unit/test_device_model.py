@@ -109,6 +109,16 @@ def test_kink_moves_with_the_flop_of_the_interface():
     assert 4.2 < rising.min() < 4.5 < rising.max() < 5.0
 
 
+def test_bulk_moments_make_the_kink_larger():
+    B = np.linspace(2, 4, 401)
+    heights = []
+    for surface in ("open", "bulk"):
+        Ic = model(overrides=(("magnetism.surface", surface),)).critical_current(0, 2.0, B)
+        rising = np.flatnonzero(np.diff(Ic) > 0)
+        heights.append(Ic[rising[-1] + 1] - Ic[rising[0]])
+    assert heights[1] > 1.5 * heights[0] > 0.05
+
+
 def test_in_plane_currents_fall_strictly():
     B = np.linspace(0, 9, 3601)
     for k in range(4):

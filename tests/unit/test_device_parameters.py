@@ -143,6 +143,7 @@ def test_grids_of_another_device():
         ({"channels.Ic1.critical_temperature": 1.5}, "normal at the temperature"),
         ({"instruments.voltage_noise": [1e-9]}, "one noise, resolution and gain error each"),
         ({"nonsense": 1}, "allowed are geometry"),
+        ({"magnetism.surface": "bulk", "magnetism.layers": 6}, "no bulk under the film"),
         ({"andreev.barrier": 2.5}, "expected <= 2"),
         ({"magnetism.neel_temperature": 5}, "would not be ferromagnetic.*expected > 8.914 K"),
         ({"instruments.voltage_noise": [-1e-9, 0, 0]}, "expected all >= 0 V"),

@@ -197,6 +197,29 @@ def test_proximity_average_table(xi, column):
     np.testing.assert_allclose(inside, reference[:, column + 5], atol=5e-5)
 
 
+def test_bulk_moments_up_to_the_surface():
+    reference = table("mbt_proxavg.csv")
+    B = reference[:, 0]
+    for orientation, column in ((OUT, 4), (IN, 9)):
+        found = mg.surface_average(B, MBT, orientation, xi=5.0, surface="bulk")
+        np.testing.assert_allclose(found, reference[:, column], atol=2e-6)
+    # the mean exchange field: times 8.4 at the flop, times 54 at saturation, for weights q^n
+    q = np.exp(-1.36 / 5.0)
+    for c, B in ((0.0, 0.0), (0.375, 3.0001), (0.5, 4.0), (1.0, 8.0), (1.0, 11.0)):
+        h2 = mg.surface_average(B, MBT, OUT, xi=5.0, quantity="h2", surface="bulk")
+        exact = c**2 + (1 - c**2) * ((1 - q) / (1 + q)) ** 2
+        assert h2 == pytest.approx(exact, rel=2e-4)
+    # a spread of flop fields averages the two states, a hysteresis delays the flop of a rise
+    spread = {"xi": 5.0, "surface": "bulk", "flop_spread": 0.15}
+    assert mg.surface_average(3.0, MBT, OUT, **spread) == pytest.approx(0.5 * (1 + 0.375**2))
+    late = mg.surface_average(3.3, MBT, OUT, **spread, hysteresis=1.0)
+    assert late > 0.7 > 0.3 > mg.surface_average(3.3, MBT, OUT, **spread)
+    with pytest.raises(ValueError, match="no bulk"):
+        mg.surface_average(1.0, MBT, OUT, xi=5.0, layers=6, surface="bulk")
+    with pytest.raises(ValueError, match="surface must be"):
+        mg.surface_average(1.0, MBT, OUT, xi=5.0, surface="half")
+
+
 def test_layer_moments_match_the_table():
     reference = table("mbt_surface_profile.csv")
     for row in reference:

@@ -116,6 +116,7 @@ class Model:
             "xi": magnetism.proximity_depth,
             "flop_spread": magnetism.spin_flop_spread,
             "layers": magnetism.layers,
+            "surface": magnetism.surface,
             # critical currents are mapped at set-points that are reached with growing field
             "hysteresis": magnetism.spin_flop_hysteresis,
         }

@@ -151,6 +151,8 @@ class Magnetism:
     """Sign of the exchange between septuple layers."""
     layers: int | None = layers()
     """Septuple layers of the flake; null: thick."""
+    surface: str = choice("open", "bulk")
+    """Moments under the film: those of a chain that ends there, or the bulk law to the surface."""
     coupling: str = choice("uniaxial", "exchange_avg")
     """Pair breaking by the c-axis exchange (sum w m_z^2) or by the mean exchange field (h^2)."""
     proximity_depth: float = quantity("nm", gt=0, le=100)
@@ -920,6 +922,14 @@ def _check_together(device: DeviceParameters, path: Path) -> None:
             key="magnetism.spin_flop_spread",
             found="0 T",
             expected="> 0 T",
+        )
+    if magnetism.surface == "bulk" and magnetism.layers is not None:
+        raise _wrong(
+            "a thin flake has no bulk under the film",
+            file=path,
+            key="magnetism.surface",
+            found=f"bulk, with layers: {magnetism.layers}",
+            expected="open, or layers: null",
         )
     # the two-sublattice mean field takes each layer for a ferromagnet of its own
     least = max(

@@ -635,8 +635,6 @@ def proximity_weights(layers: int, xi: float, *, power: int = 2) -> Array:
     power : {2, 1}
         2 for squares of amplitudes (pair breaking), 1 for an average exchange field.
     """
-    if not xi > 0:
-        raise ValueError(f"xi must be positive, found {xi!r} nm")
     weights = np.exp(-power * np.arange(layers) * SEPTUPLE_LAYER_NM / xi)
     return weights / weights.sum()
 
@@ -716,6 +714,7 @@ def surface_average(
     quantity: Literal["m_z2", "h2"] = "m_z2",
     flop_spread: float = 0.0,
     layers: int | None = None,
+    surface: Literal["open", "bulk"] = "open",
     hysteresis: float = 0.0,
     growing: ArrayLike = True,
 ) -> Array:
@@ -724,7 +723,7 @@ def surface_average(
     ``m_z2``: :math:`r = \sum_n w_n m_{z,n}^2`, :math:`w_n \propto e^{-2nd/\xi}` (the
     c-axis exchange breaks pairs). ``h2``: :math:`h^2 = |\sum_n w_n m_n|^2`,
     :math:`w_n \propto e^{-nd/\xi}` (a mean exchange field). Moments are those of
-    an open chain of layers, not of the bulk.
+    an open chain of layers unless the bulk is asked for.
 
     Parameters
     ----------
@@ -742,6 +741,9 @@ def surface_average(
         Standard deviation of a Gaussian distribution of spin-flop fields, T.
     layers : int, optional
         Septuple layers of a thin flake; default a thick flake (open surface, bulk below it).
+    surface : {"open", "bulk"}
+        ``bulk`` gives every layer of a thick flake the moment of the bulk, m_z = B/B_s once it has
+        flopped: for comparison, since the outermost layer, with one neighbour, stays upright.
     hysteresis : float
         How far a growing field along c overruns the flop, see `switching_field`. A falling one
         follows equilibrium: the collinear surface grows into the canted bulk as a wall, without a
@@ -762,11 +764,20 @@ def surface_average(
         # uniform rotation: the surface does not differ from the bulk
         state = macrospin(size, magnet, orientation)
         return state.m_z2 if quantity == "m_z2" else np.ones(size.shape)
+    if not xi > 0:
+        raise ValueError(f"xi must be positive, found {xi!r} nm")
+    if surface not in ("open", "bulk"):
+        raise ValueError(f"surface must be 'open' or 'bulk', found {surface!r}")
     if layers is not None:
+        if surface == "bulk":
+            raise ValueError(f"a flake of {layers} layers has no bulk: surface must be 'open'")
         return _flake_curve(magnet, orientation, layers, flop_spread, float(xi), quantity)(size)
     overrun = 0.0
     if hysteresis > 0 and orientation == "out-of-plane":
         overrun = float(switching_field(magnet, True, hysteresis)) - magnet.spin_flop_field
+    if surface == "bulk":
+        switching = magnet.spin_flop_field + overrun * np.asarray(growing, dtype=float)
+        return _bulk_average(size, magnet, orientation, xi, quantity, flop_spread, switching)
 
     def average(overrun: float) -> Array:
         top, curve, squared = _surface_curve(
@@ -778,6 +789,40 @@ def surface_average(
     if overrun == 0:
         return average(0.0)
     return np.where(growing, average(overrun), average(0.0))
+
+
+def _bulk_average(
+    size: Array,
+    magnet: Magnet,
+    orientation: str,
+    xi: float,
+    quantity: str,
+    flop_spread: float,
+    switching: Array,
+) -> Array:
+    """Proximity average over layers that all carry bulk moments, in closed form.
+
+    The moments' components along the field are equal, those across it alternate from layer to
+    layer, and sum_n (-1)^n w_n = (1 - q)/(1 + q) with q = exp(-d/xi).
+    """
+    alternating = float(np.tanh(0.5 * SEPTUPLE_LAYER_NM / xi)) ** 2
+
+    def canted(along: Array) -> Array:
+        if quantity == "h2":
+            return along**2 + (1 - along**2) * alternating
+        return along**2 if orientation == "out-of-plane" else 1 - along**2
+
+    if orientation == "in-plane":
+        return canted(np.minimum(size / magnet.saturation_field_in_plane, 1.0))
+    if flop_spread > 0:
+        flopped = ndtr((size - switching) / flop_spread)
+    else:
+        flopped = np.where(np.isnan(size), size, 1.0 * (size > switching))
+    flopped = np.where(size >= magnet.saturation_field, 1.0, flopped)
+    collinear = alternating if quantity == "h2" else 1.0
+    return (1 - flopped) * collinear + flopped * canted(
+        np.minimum(size / magnet.saturation_field, 1.0)
+    )
 
 
 def surface_profile(
