@@ -460,3 +460,45 @@ def test_damaged_names_are_refused(tmp_path):
 def test_empty_last_name_is_no_column(tmp_path):
     names = [*RESISTIVITY_NAMES[:23], ""]
     check(read(tmp_path, multivu_bytes(rows(), names=names)))
+
+
+def swapped():
+    """Names and rows of a file whose temperature and field columns are exchanged."""
+    order = [0, 1, 2, 4, 3, *range(5, 41)]
+    names = [RESISTIVITY_NAMES[i] for i in order]
+    return names, [[row[i] for i in order[:23]] for row in rows()]
+
+
+@pytest.mark.parametrize("between", ["", "[Data]\r\n", "\r\n".join(HEADER) + "\r\n"])
+def test_a_file_appended_to_another_is_read_on_under_the_same_names(tmp_path, between):
+    tail = multivu_bytes(rows()[10:], header=[]).decode()
+    data = multivu_bytes(rows()[:10]) + (between + tail).encode()
+    file = read(tmp_path, data, strict=True)
+    check(file)
+    assert (file.report.kept, file.report.dropped, file.report.unreadable) == (21, 0, 0)
+    assert any("second table with the same names" in note for note in file.report.notes)
+
+
+@pytest.mark.parametrize("between", ["", "[Data]\r\n", "\r\n".join(HEADER) + "\r\n"])
+def test_a_second_table_with_other_names_is_refused(tmp_path, between):
+    """Its temperatures would be read as fields."""
+    names, moved = swapped()
+    tail = multivu_bytes(moved, header=[], names=names).decode()
+    with pytest.raises(InputError, match="another table begins here, with other names"):
+        read(tmp_path, multivu_bytes(rows()) + (between + tail).encode())
+
+
+def test_a_second_data_section_needs_names_and_the_same_geometry(tmp_path):
+    tail = ("[Data]\r\n" + "\r\n".join(",".join(row) for row in rows()) + "\r\n").encode()
+    with pytest.raises(InputError):
+        read(tmp_path, multivu_bytes(rows()) + tail)
+    header = [line.replace("INFO, 4, Sample1 Length", "INFO, 5, Sample1 Length") for line in HEADER]
+    with pytest.raises(InputError, match="another lead distance or cross section"):
+        read(tmp_path, multivu_bytes(rows()) + multivu_bytes(rows(), header=header))
+
+
+def test_quoted_decimal_commas_between_commas(tmp_path):
+    quoted = [[f'"{c}"'.replace(".", ",") if "." in c else c for c in row] for row in rows()]
+    file = read(tmp_path, multivu_bytes(quoted))
+    check(file)
+    assert "decimal comma read as decimal point" in file.report.conversions

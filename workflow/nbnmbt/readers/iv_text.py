@@ -82,6 +82,7 @@ def open_table(path: str | Path) -> TextTable:
             first_line=number + 1,
             header=header,
             report=report,
+            names=tuple(name.strip() for name in text.split("\t")),
         )
     raise InputError("there is no line of column names", file=path, expected="\\t".join(COLUMNS))
 

@@ -732,6 +732,9 @@ def _table(
             report.comment += 1
         else:
             split.append((number, _split(line, delimiter)))
+    again = _second_sections(lines, split, names, header, delimiter, path, report)
+    report.comment += sum(number in again for number, _ in split)
+    split = [item for item in split if item[0] not in again]
     cut_line = None if closed or not split or split[-1][0] != len(lines) else len(lines)
     width = _row_width(split, len(names), path)
     _agrees_with_header(names, header, path, names_at + 1)
@@ -780,6 +783,63 @@ def _table(
     if rows:
         result.clock, result.start = _clock(result, header, report)
     return result
+
+
+def _second_sections(
+    lines: list[str],
+    split: list[tuple[int, list[str]]],
+    names: list[Name],
+    header: Header,
+    delimiter: str,
+    path: Path,
+    report: ReadReport,
+) -> set[int]:
+    """Return the lines (from 1) below the names that are header and names of an appended file.
+
+    Raises
+    ------
+    InputError
+        If the names there are others: the rows below would stand under the wrong ones.
+    """
+    known = [name.text for name in names]
+    unique = set(known)
+    out: set[int] = set()
+    opened = 0
+    data = False
+    for number, fields in split:
+        line = lines[number - 1]
+        if not opened and not data and "(" not in line and "[" not in line:
+            continue
+        mark = _bare(line).casefold()
+        cells = [field.strip() for field in fields]
+        if mark == "[header]":
+            opened, data = number, False
+        elif mark == "[data]":
+            data = True
+        elif data or sum(cell in unique for cell in cells) >= 2:
+            if [name.text for name in _names(cells, path, number)] != known:
+                raise InputError(
+                    "another table begins here, with other names",
+                    file=path,
+                    line=number,
+                    found=", ".join(cells)[:80],
+                    expected=", ".join(known)[:80],
+                    advice="cut the file in two before this section",
+                )
+            second = _header(lines[opened - 1 : number - 1], delimiter) if opened else header
+            if second.geometry != header.geometry:
+                raise InputError(
+                    "a second header states another lead distance or cross section",
+                    file=path,
+                    line=opened,
+                    advice="cut the file in two before this section",
+                )
+            report.note(f"a second table with the same names begins at line {number}")
+            opened, data = 0, False
+        elif not opened:
+            continue
+        out.add(number)
+    return out
 
 
 def _agrees_with_header(names: list[Name], header: Header, path: Path, line: int) -> None:
@@ -874,7 +934,7 @@ def _columns(
     report: ReadReport,
 ) -> tuple[dict[str, np.ndarray], list[Name], np.ndarray]:
     by_column = list(zip(*rows, strict=True)) if rows else [() for _ in names]
-    comma = _decimal_comma(by_column, comment_at, report) if delimiter != "," else False
+    comma = _decimal_comma(by_column, comment_at, delimiter, report)
     columns: dict[str, np.ndarray] = {}
     kept: list[Name] = []
     comments = np.full(len(rows), "", dtype=object)
@@ -935,8 +995,12 @@ def _without_sentinels(values: np.ndarray, report: ReadReport) -> np.ndarray:
     return values
 
 
-def _decimal_comma(by_column: list, comment_at: int | None, report: ReadReport) -> bool:
+def _decimal_comma(
+    by_column: list, comment_at: int | None, delimiter: str, report: ReadReport
+) -> bool:
     """Tell whether numbers are written with a decimal comma (Excel in many languages).
+
+    Where the comma separates the fields too, such numbers stand in quotes.
 
     Raises
     ------
@@ -956,7 +1020,8 @@ def _decimal_comma(by_column: list, comment_at: int | None, report: ReadReport) 
                     digits.add(len(match[1]))
             elif "." in cell and to_float(cell) is not None:
                 points = True
-    if not digits:
+    if not digits or (points and delimiter == ","):
+        # Single cells such as "1,2" among numbers with a point are text, and reported as that.
         return False
     if points or digits == {3}:
         raise InputError(

@@ -41,6 +41,9 @@ def to_float(text: str, decimal: str = ".") -> float | None:
     """
     # Not strip(): it would also take 0x85 and other bytes no instrument writes.
     text = text.strip(" \t")
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        # Spreadsheets and some loggers put every cell in quotes.
+        text = text[1:-1].strip(" \t")
     if decimal != ".":
         if "." in text:
             return None
@@ -134,6 +137,8 @@ class TextTable:
         Byte offset and 1-based line number of the first line after the names.
     header : dict
     report : ReadReport
+    names : tuple of str
+        All names as they stand, to know them again further down; empty if there are none.
     """
 
     path: Path
@@ -146,6 +151,7 @@ class TextTable:
     first_line: int
     header: dict[str, str]
     report: ReadReport
+    names: tuple[str, ...] = ()
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[dict[str, np.ndarray]]:
         """Yield canonical columns block by block, in file order, in bounded memory.
@@ -309,6 +315,9 @@ class TextTable:
             report.comment += 1
             return None
         fields = self._split(raw.decode("latin-1"))
+        if self._names_again(raw, number):
+            report.comment += 1
+            return None
         if open_end:
             # Nothing tells whether the last field of a file without final line end is whole.
             last = len(fields) - 1
@@ -330,6 +339,33 @@ class TextTable:
                 report.sentinels += 1
             values.append(value)
         return values
+
+    def _names_again(self, raw: bytes, number: int) -> bool:
+        """Tell whether a line repeats the names, as where one file was appended to another.
+
+        Raises
+        ------
+        InputError
+            If the names there are others: the rows below would stand under the wrong ones.
+        """
+        if not self.names or not re.search(rb"[A-Za-z]{2}|[A-DF-Za-df-z]", raw):
+            return False
+        text, _ = decode(raw, None, self.path)
+        cells = [cell.strip().strip('"').strip() for cell in self._split(text)]
+        known = {name for name in self.names if name}
+        if sum(cell in known for cell in cells) < 2:
+            return False
+        if tuple(_strip_tail(cells)) != tuple(_strip_tail(list(self.names))):
+            raise InputError(
+                "another table begins here, with other names",
+                file=self.path,
+                line=number,
+                found=", ".join(cells)[:80],
+                expected=", ".join(self.names)[:80],
+                advice="cut the file in two before this line",
+            )
+        self.report.note(f"a second table with the same names begins at line {number}")
+        return True
 
     def _canonical(self, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         out = {}
