@@ -11,7 +11,7 @@ from lab_files import iv_bytes, ohmic
 from pydantic import ValidationError
 
 from nbnmbt.errors import InputError
-from nbnmbt.readers import iv_text, layouts
+from nbnmbt.readers import iv_text, layouts, sniff
 from nbnmbt.readers.layouts import Layout, set_points_from_name
 from nbnmbt.readers.text_table import TextTable, to_float
 
@@ -372,3 +372,86 @@ def test_scanner_refuses_what_is_no_number_and_rounds_correctly():
     table = _fast(text.encode(), 2, b"\t", ".")
     np.testing.assert_array_equal(table[0], values)
     np.testing.assert_array_equal(table[1], [float(f"{v:.9e}") for v in values.tolist()])
+
+
+# ------------------------------------------------------------------------ appended, mislabelled
+def test_repeated_names_are_a_comment_and_other_names_are_refused(tmp_path):
+    first, second = iv_bytes(I, ohmic(I)), iv_bytes(I[::-1], ohmic(I[::-1]))
+    recording = iv_text.read(write(tmp_path, first + second), strict=True)
+    np.testing.assert_array_equal(recording.columns["current"], np.concatenate([I, I[::-1]]))
+    assert (recording.report.kept, recording.report.comment) == (82, 3)
+    other = iv_bytes(I, ohmic(I), names=["voltage_V", "current_A", "time_s"])
+    with pytest.raises(InputError, match="line 47: another table begins here"):
+        iv_text.read(write(tmp_path, first + other))
+
+
+@pytest.mark.parametrize("columns", [("I (mA)", "U (mV)"), (0, 1)])
+def test_a_declared_log_with_other_names_further_down_is_refused(tmp_path, columns):
+    key = "name" if isinstance(columns[0], str) else "position"
+    layout = Layout.model_validate(
+        {
+            "columns": {
+                "current": {key: columns[0], "unit": "mA"},
+                "voltage": {key: columns[1], "unit": "mV"},
+            }
+        }
+    )
+    rows = "".join(f"{k}\t{2 * k}\n" for k in range(20))
+    path = write(tmp_path, "I (mA)\tU (mV)\n" + rows + "I (mA)\tU (mV)\n" + rows)
+    recording = layouts.read(path, layout, strict=True)
+    assert (len(recording), recording.report.comment) == (40, 1)
+    path = write(tmp_path, "I (mA)\tU (mV)\n" + rows + "U (mV)\tI (mA)\n" + rows)
+    with pytest.raises(InputError, match="another table begins here"):
+        layouts.read(path, layout)
+
+
+def test_cells_in_quotes(tmp_path):
+    layout = Layout.model_validate(
+        {
+            "delimiter": ",",
+            "columns": {
+                "current": {"name": "I", "unit": "A"},
+                "voltage": {"name": "U", "unit": "V"},
+            },
+        }
+    )
+    path = write(tmp_path, '"I","U"\n"1.5","3"\n"-2","-4e0"\n')
+    columns = layouts.read(path, layout, strict=True).columns
+    np.testing.assert_array_equal(columns["current"], [1.5, -2])
+    np.testing.assert_array_equal(columns["voltage"], [3, -4])
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_unit_of_another_quantity_in_the_name(tmp_path, scale):
+    """A current read as a voltage over a shunt states the volt, and scale says what it is."""
+    layout = Layout.model_validate(
+        {
+            "columns": {
+                "current": {"name": "I (V)", "unit": "A", "scale": scale},
+                "voltage": {"name": "U", "unit": "V"},
+            }
+        }
+    )
+    path = write(tmp_path, "I (V)\tU\n1\t2\n2\t4\n")
+    if scale == 1:
+        with pytest.raises(InputError, match="the unit A for current, the file says V"):
+            layouts.read(path, layout)
+    else:
+        assert layouts.read(path, layout).columns["current"][0] == 1e-3
+
+
+def test_a_hyphen_before_a_temperature_is_no_sign():
+    assert set_points_from_name("IV-2K.txt", "*{temperature}K.txt") == {"temperature": 2.0}
+    celsius = set_points_from_name("IV-2C.txt", "IV{temperature:degC}C.txt")
+    assert celsius["temperature"] == pytest.approx(271.15)
+    with pytest.raises(InputError, match="does not fit"):
+        set_points_from_name("IV-2K.txt", "IV{temperature}K.txt")
+
+
+def test_the_draft_does_not_take_time_for_temperature_nor_a_lock_in_for_ohm(tmp_path):
+    rows = "".join(f"{k}\t12:00:{k:02d}\t{k}\t{2 * k}\t1\n" for k in range(20))
+    path = write(tmp_path, "T (s)\tTime\tI (mA)\tU (mV)\tR (V)\n" + rows)
+    guess = sniff.guess_layout(path)
+    assert set(guess.layout["columns"]) == {"current", "voltage"}
+    assert any("'Time' holds no numbers" in note for note in guess.notes)
+    assert sniff.set_points_in_name("IV-2K_-1T.txt") == {"temperature": 2.0, "field": -1.0}

@@ -77,6 +77,8 @@ _SET_POINT_BOUNDS = {
     "field_T": (-45.0, 45.0, "T"),
     "angle_deg": (-1080.0, 1080.0, "deg"),
 }
+#: The same by quantity.
+_BOUNDS_OF = {name.rpartition("_")[0]: bounds for name, bounds in _SET_POINT_BOUNDS.items()}
 
 
 class _Model(BaseModel):
@@ -240,6 +242,17 @@ class SampleSheet:
                     file=self.directory / self._sheet,
                     line=row.line,
                     found=f"{declared:g} in the sheet, {value:g} in {row.file}",
+                )
+            low, high, unit = _BOUNDS_OF[key]
+            if not low <= value <= high:
+                raise InputError(
+                    f"the {key} in the file's name is not plausible",
+                    file=self.path(row),
+                    found=f"{value:g} {unit}",
+                    expected=f"{low:g} to {high:g} {unit}",
+                    advice=f"state its unit in filename: of the layout, as in {{{key}:mT}}"
+                    if key == "field"
+                    else "correct filename: of the layout",
                 )
             points[key] = value
         return points

@@ -133,7 +133,9 @@ def _pattern(template: str) -> tuple[re.Pattern[str], dict[str, str]]:
             units[name] = unit or CANONICAL[name]
             converter(name, units[name])
             # "2p5" is how many labs write 2.5 in a file name.
-            pattern += rf"(?P<{name}>[+-]?[0-9]+(?:[.,p][0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+            # No temperature in kelvin is negative: a "-" before it is a hyphen.
+            sign = "" if name == "temperature" and normal_unit(units[name]) != "degC" else "[+-]?"
+            pattern += rf"(?P<{name}>{sign}[0-9]+(?:[.,p][0-9]+)?(?:[eE][+-]?[0-9]+)?)"
         else:
             pattern += re.escape(part)
     if not units:
@@ -169,14 +171,21 @@ def set_points_from_name(path: str | Path, template: str) -> dict[str, float]:
 
 
 def _unit_in_name(name: str, quantity: str) -> str | None:
-    """Return the unit a column's own name states for `quantity`, e.g. ``H (Oe)`` or ``U / mV``."""
+    """Return the unit a column's own name states, e.g. ``H (Oe)`` or ``U / mV``.
+
+    It may be one of another quantity than `quantity`.
+    """
     match = re.search(r"[(\[]([^()\[\]]*)[)\]]\s*$", name) or re.search(r"\s/\s*(\S+)\s*$", name)
+    known = known_units(_unit_quantity(quantity))
     if match is None:
         match = re.search(r"_([A-Za-z]+)$", name)
+    else:
+        # "V (K)" declared in mV is a mistake as well; "R(T)" only says what R depends on.
+        known = [unit for table in CANONICAL for unit in known_units(table) if unit != "T"] + known
     if match is None:
         return None
     unit = normal_unit(match[1])
-    return unit if unit in known_units(_unit_quantity(quantity)) else None
+    return unit if unit in known else None
 
 
 def open_table(path: str | Path, layout: Layout, name: str = "declared layout") -> TextTable:
@@ -258,6 +267,7 @@ def open_table(path: str | Path, layout: Layout, name: str = "declared layout") 
         first_line=number + 1,
         header=header,
         report=report,
+        names=tuple(names or ()),
     )
 
 
@@ -279,6 +289,9 @@ def _column(
         index = _find(name, names or [], path, line)
     stated = _unit_in_name(name, quantity)
     declared = normal_unit(column.unit)
+    if column.scale != 1 and stated not in known_units(_unit_quantity(quantity)):
+        # A current recorded as the voltage over a shunt; scale says how one becomes the other.
+        stated = None
     if stated is not None and stated != declared:
         raise InputError(
             f"the layout declares the unit {column.unit} for {quantity}, the file says {stated}",

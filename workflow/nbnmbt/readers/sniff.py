@@ -49,7 +49,9 @@ def kind(path: Path) -> str:
         return "sibling"
     with open(path, "rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", errors="ignore").encode()
+    if b"\0" in head:
         return "other"
     if re.search(rb"(?im)^[\s\"]*\[data\]", head):
         return multivu.LAYOUT
@@ -78,6 +80,15 @@ def guess_layout(path: Path) -> Guess | None:
         return None
     names, header_rows, comments = _names(lines, first, delimiter, width)
     columns, notes = _columns(names, width)
+    for quantity, column in list(columns.items()):
+        cells = [
+            cells[names.index(column["name"])]
+            for line in lines[first:]
+            if len(cells := _fields(line, delimiter)) >= width
+        ]
+        if 2 * sum(to_float(cell, decimal) is None for cell in cells) > len(cells):
+            notes.append(f"{column['name']!r} holds no numbers and is not used")
+            del columns[quantity]
     if header_rows == 0:
         for column in columns.values():
             column_name = column.pop("name")
@@ -163,6 +174,9 @@ def _columns(names: list[str], width: int) -> tuple[dict[str, dict[str, Any]], l
         for quantity, pattern in _PATTERNS.items():
             if quantity in columns or not re.fullmatch(pattern, base):
                 continue
+            if unit and unit not in known_units(quantity):
+                # "T (s)" is no temperature, "R (V)" the amplitude of a lock-in.
+                continue
             entry: dict[str, Any] = {"name": name}
             if unit in known_units(quantity):
                 entry["unit"] = unit
@@ -195,6 +209,8 @@ def set_points_in_name(name: str) -> dict[str, float]:
     out: dict[str, float] = {}
     for quantity, unit in (("temperature", "K"), ("field", "T"), ("angle", "deg")):
         number = r"([+-]?\d+(?:[.p,]\d+)?)"
+        if quantity == "temperature":
+            number = r"-?(\d+(?:[.p,]\d+)?)"
         pattern = rf"(?<![A-Za-z0-9.])(?:[A-Za-z]+[=_]?)?{number}[ _]?{unit}(?![A-Za-z0-9])"
         match = re.search(pattern, name)
         if match:
