@@ -312,6 +312,64 @@ def test_field_sweep_in_tesla_declared_as_oersted(tmp_path):
         datasets.assemble(sample, "mr_nbn")
 
 
+@pytest.mark.parametrize(
+    ("measurement", "column", "values", "hint"),
+    [
+        ("iv_out_of_plane", "field", np.array([-9, -3, 0, 3, 9]) / 1e4, "T but declared in Oe"),
+        ("iv_out_of_plane", "field", 5e-3 * np.arange(5), "lower assembly: field_tolerance_T"),
+        ("iv_temperature", "temperature", np.arange(2, 12, 2) / 1e3, "K but declared in mK"),
+        ("iv_angle", "angle", np.radians(np.arange(0, 100, 10)), "rad but declared in deg"),
+        ("iv_angle", "angle", np.arange(5.0), "lower assembly: angle_tolerance_deg"),
+    ],
+)
+def test_set_points_of_a_wrong_unit_do_not_melt_into_one(
+    tmp_path, measurement, column, values, hint
+):
+    """No set-point is declared, and all recorded ones lie within the tolerance of the next."""
+    fixed = {"temperature": 2.0, "field": 1.0, "angle": 0.0}
+    names = [f"{k}.txt" for k in range(len(values))]
+    rows = [iv_row(measurement, name, temperature_K="") for name in names]
+    files = {
+        name: iv_bytes(I, ohmic(I) * (1 + 0.01 * k), **{**fixed, column: float(values[k])})
+        for k, name in enumerate(names)
+    }
+    sample = write_sample(tmp_path / "s", rows, files)
+    with pytest.raises(InputError, match="would count as one set-point") as caught:
+        datasets.assemble(sample, measurement)
+    assert hint in str(caught.value)
+
+
+def test_jitter_of_one_set_point_is_no_series(tmp_path):
+    rng = np.random.default_rng(1)
+    names = [f"{k}.txt" for k in range(6)]
+    files = {
+        name: iv_bytes(
+            I,
+            ohmic(I) * (1 + 0.01 * k),
+            temperature=2.0 + 2e-3 * rng.normal(size=I.size),
+            field=2e-5 * rng.normal(size=I.size),
+            angle=45 + 0.02 * k,
+        )
+        for k, name in enumerate(names)
+    }
+    for key in ("iv_out_of_plane", "iv_temperature", "iv_angle"):
+        rows = [iv_row(key, name, temperature_K="") for name in names]
+        ds = datasets.assemble(write_sample(tmp_path / key, rows, files), key)
+        assert (ds.sizes["T"], ds.sizes["B"], ds.sizes["theta"]) == (1, 1, 1)
+
+
+def test_set_point_in_a_name_must_be_plausible(tmp_path):
+    yaml = (
+        'title: x\nprovenance: measured\nlayouts:\n  log:\n    filename: "IV_{field}.txt"\n'
+        "    columns:\n      current: {name: I, unit: A}\n      voltage: {name: U, unit: V}\n"
+    )
+    text = b"I\tU\n" + b"".join(b"%.6e\t%.6e\n" % (i, i) for i in I)
+    row = iv_row(file="IV_90000.txt", layout="log")
+    sample = write_sample(tmp_path / "s", [row], {"IV_90000.txt": text}, yaml)
+    with pytest.raises(InputError, match="the field in the file's name is not plausible"):
+        datasets.assemble(sample, "iv_out_of_plane")
+
+
 def test_current_in_milliampere_declared_as_ampere(tmp_path):
     data = iv_bytes(I * 1e4, ohmic(I))
     sample = write_sample(tmp_path / "s", [iv_row("iv_interface")], {"a.txt": data})

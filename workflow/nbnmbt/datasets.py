@@ -748,6 +748,7 @@ def _plan(out: _Collection) -> _Plan:
             continue
         values = np.array([sweep.set_points[axis] for sweep in out.sweeps])
         coords[axis], index[axis] = _axis(values, tolerance[axis], out, axis)
+        _distinct(out, axis, values, index[axis], tolerance[axis])
     cells: dict[tuple, list[_Sweep]] = {}
     for i, sweep in enumerate(out.sweeps):
         where = tuple(int(index[axis][i]) if axis != swept else -1 for axis in ("T", "B", "theta"))
@@ -857,6 +858,62 @@ def _axis(
     return cluster(values, tolerance)
 
 
+#: What a measurement exists to vary.
+_VARIES = {
+    "iv_temperature": ("T",),
+    "iv_out_of_plane": ("B",),
+    "iv_in_plane": ("B",),
+    "iv_angle": ("B", "theta"),
+    "iv_angle_nbn": ("B", "theta"),
+    "loops_interface": ("T",),
+}
+
+
+def _distinct(
+    out: _Collection, axis: str, values: np.ndarray, index: np.ndarray, tolerance: float
+) -> None:
+    """Raise if one set-point is made of what were clearly several: only one sweep would stay.
+
+    Several are at least three levels further apart than five times what a sweep scatters. They
+    must reach further than the tolerance (each was close to the next), or be all there is; then
+    the highest temperature must be three times the lowest, for drift is no series.
+    """
+    if axis not in _VARIES.get(out.measurement, ()):
+        return
+    if any(axis in sweep.declared for sweep in out.sweeps) or not np.isfinite(values).all():
+        return
+    least = 0.1 * tolerance if axis == "theta" else 1e-9
+    if axis != "theta":
+        row = 1 + out.variables.index(f"{axis}_measured")
+        tables = (out.spool.get(sweep.ticket)[row] for sweep in out.sweeps)
+        spreads = [float(np.nanmax(x) - np.nanmin(x)) for x in tables if np.isfinite(x).any()]
+        least = max(least, 5.0 * float(np.median(spreads))) if spreads else least
+    alone = index.max() == 0
+    for k in range(int(index.max()) + 1):
+        levels = np.unique(values[index == k])
+        low, high = float(levels[0]), float(levels[-1])
+        chained = high - low > tolerance
+        lost = axis == "B" or (axis == "T" and high >= 3 * low)
+        if int(np.sum(np.diff(levels) > least)) < 2 or not (chained or (alone and lost)):
+            continue
+        unit = {"T": "K", "B": "T", "theta": "deg"}[axis]
+        option = {
+            "T": "temperature_tolerance_K",
+            "B": "field_tolerance_T",
+            "theta": "angle_tolerance_deg",
+        }[axis]
+        wrong = {"T": "K but declared in mK", "B": "T but declared in Oe"}
+        raise InputError(
+            f"sweeps of {out.measurement} that differ in {_AXIS[axis]} would count as one "
+            "set-point",
+            file=out.sheet.path(out.sheet.rows_of(out.measurement)[0]),
+            found=f"{low:.3g} to {high:.3g} {unit}",
+            expected=f"steps of more than {tolerance:g} {unit}",
+            advice=f"is the column in {wrong.get(axis, 'rad but declared in deg')}? If the unit is "
+            f"right, lower assembly: {option} in sample.yaml",
+        )
+
+
 def _choose(out: _Collection, sweeps: list[_Sweep], repeats: str) -> list[_Sweep]:
     """Return the sweeps to use at one set-point and direction.
 
@@ -892,10 +949,10 @@ def _choose(out: _Collection, sweeps: list[_Sweep], repeats: str) -> list[_Sweep
     taken = {rows[s.source].file for s in used}
     spare = {rows[s.source].file for f in families if f is not used for s in f}
     names = ", ".join(sorted(spare)[:3]) + (", ..." if len(spare) > 3 else "")
-    out.notes[
-        f"set-point measured more than once: the {repeats} sweep is used "
-        f"(of {', '.join(sorted(taken))}; not: {names})"
-    ] += 1
+    which = f"of {', '.join(sorted(taken))}; not: {names}"
+    if spare == taken:
+        which = f"of the {len(sweeps)} in {names}"
+    out.notes[f"set-point measured more than once: the {repeats} sweep is used ({which})"] += 1
     return used
 
 
