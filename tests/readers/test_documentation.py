@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 import yaml
 from lab_files import write_sample
 
 from nbnmbt import datasets
-from nbnmbt.analysis import access
+from nbnmbt.analysis import access, loops
 from nbnmbt.analysis.resistive_transition import critical_temperature, normalise
 from nbnmbt.analysis.transitions import Options
 from nbnmbt.drafting import draft
@@ -112,3 +113,11 @@ def test_the_walk_gives_the_numbers_of_the_page(tmp_path):
     np.testing.assert_allclose(names["R_n"], 0.465, atol=1e-3)
     printed = re.search(r"max\(\"B\"\)  # ([0-9., ]+) T", code)[1]
     np.testing.assert_allclose(names["half"], [float(x) for x in printed.split(",")], atol=1e-9)
+
+    # Fig. 7c says "not determined" and the claims about loops are inconclusive, as the page says.
+    estimates, _, fitted = loops.run(
+        xr.load_dataset(out, engine="h5netcdf"), {}, loops.Options(detection_draws=100)
+    )
+    assert fitted.attrs["reason"].startswith("the curves are no loops")
+    for key in ("B_c_2K", "T_jump", "T_vanish_Bc", "T_vanish_deltaR"):
+        assert estimates[key].reason.startswith(("the curves are no loops", "not measured"))

@@ -143,7 +143,8 @@ def test_a_resistive_transition_in_field_is_not_read_as_a_loop():
         R += 1e-3 * rng.normal(size=R.shape)
         fit = loops.fit_loops([2.1, 2.2, 2.3], B, R, options=FAST)
         assert not any(loop.detected or np.isfinite(loop.coercive) for loop in fit.loops)
-        assert fit.reason is None or fit.reason.startswith("the curves are no loops")
+        # what the fit leaves would hide a loop, so "no loop" would say too much
+        assert fit.reason.startswith("the curves are no loops on a smooth background")
 
 
 def test_temperature_fluctuations_are_taken_out():
@@ -256,6 +257,20 @@ def test_largest_jump_and_its_ratio():
     flat = loops.largest_field_jump(T, B, 20 + 1e-3 * rng.normal(size=(2, T.size, B.size)))
     assert flat.value is None
     assert loops.largest_field_jump(T[:2], B, R[:, :2]).value is None
+    # a sample measured from 2 to 10 K, or from 10.5 K on, cannot say where the maximum lies
+    for part, end in ((slice(0, 4), "highest"), (slice(3, None), "lowest")):
+        open_ended = loops.largest_field_jump(T[part], B, R[:, part])
+        assert open_ended.value is None
+        assert f"{end} temperature" in open_ended.reason
+        assert "does not reach" in open_ended.reason
+
+
+def test_coarse_curves_are_too_little_not_against_the_paper():
+    coarse = B[::20]
+    fit = loops.fit_loops(
+        [2.0, 4.0, 6.0], coarse, make([2.0, 4.0, 6.0], [0.15] * 3, [0.045] * 3)[..., ::20]
+    )
+    assert fit.reason.startswith("fewer than 40 points")
 
 
 @pytest.fixture(scope="module")

@@ -202,6 +202,30 @@ def test_error_bars_are_those_of_the_table(axes):
     np.testing.assert_allclose(tops, (table["deltaR"] + table["deltaR_err"]).values)
 
 
+def test_error_bars_below_zero_are_inside_and_an_empty_panel_says_so(axes):
+    table = samples.loop_table()
+    table["deltaR"][:] = -0.02
+    table["deltaR_err"][:] = 0.025
+    table["B_c"][:] = np.nan
+    hysteresis.temperature_dependence(axes, table, "deltaR")
+    low, high = axes.get_ylim()
+    assert low < -0.045
+    assert high > 0.005
+    assert not [t for t in axes.texts if "not determined" in t.get_text()]
+    hysteresis.temperature_dependence(axes, table, "B_c")
+    assert [t for t in axes.texts if "not determined" in t.get_text()]
+
+
+@pytest.mark.parametrize("along", ["T", "B", "theta"])
+def test_a_map_of_one_set_point_is_seen(axes, along):
+    data = samples.currents(**{"T": (2,), "B": (0,), "theta": (0,), along: (3,)})["dVdI"]
+    mesh, drawn = maps.differential_resistance(axes, data, along)
+    heights = np.ptp(mesh.get_coordinates()[..., 1])
+    assert heights > 0.01 * np.ptp(axes.get_ylim())
+    assert drawn.sizes[along] == 1
+    assert drawn[along].item() == 3
+
+
 @pytest.mark.parametrize("configuration", ["interface", "MnBi2Te4", "NbN"])
 def test_device_schematic_has_both_instruments(axes, configuration):
     schematics.measurement(axes, configuration, samples.GEOMETRY)

@@ -769,7 +769,7 @@ def fit_loops(
     usable = [i for i, each in enumerate(data) if each is not None]
     if not usable:
         return LoopSet(
-            reason="no temperature with 40 points on both branches",
+            reason="fewer than 40 points on either branch at every temperature",
             T=T,
             B=B,
             R=R,
@@ -847,12 +847,18 @@ def fit_loops(
 
 
 def _misfit(loops: list[LoopFit], fits: dict[int, dict[str, Any]]) -> str | None:
-    """Return why the fits say nothing: they leave far more than noise where loops were found."""
+    """Return why the fits say nothing: they leave far more than noise where loops were found.
+
+    Where none was found at any temperature, all fits count: beside what they leave no loop could
+    have been seen, so there may be one.
+    """
     excess = [
         loops[i].chi2_nu
         for i, fit in fits.items()
         if np.sqrt(fit["variance"]) > MISFIT_HEIGHT * abs(loops[i].height)
     ]
+    if not fits:
+        excess = [loop.chi2_nu for loop in loops if np.isfinite(loop.chi2_nu)] or [0.0]
     if 2 * len(excess) < max(len(fits), 1) or np.median(excess) <= MISFIT:
         return None
     return (
@@ -1682,6 +1688,7 @@ def largest_field_jump(T: ArrayLike, B: ArrayLike, R: ArrayLike) -> Estimate:
         if jumps[at_8] != 0:
             details["ratio_to_8K"] = float(jumps[k] / jumps[at_8])
     others = np.delete(jumps, k)
+    spread = 0.0
     if jumps[k] - np.max(others) < 3 * np.hypot(errors[k], np.max(errors)):
         rivals = jumps > jumps[k] - 3 * np.hypot(errors[k], errors)
         spread = float(np.ptp(T[rivals]) / np.sqrt(12)) if rivals.sum() > 1 else 0.0
@@ -1689,12 +1696,18 @@ def largest_field_jump(T: ArrayLike, B: ArrayLike, R: ArrayLike) -> Estimate:
             reason = "no temperature shows a jump beyond its error"
             level = float(np.nanmedian(np.abs(R)))
             if np.max(jumps + 1.645 * errors) < NEGLIGIBLE_JUMP * level:
-                reason = (
-                    f"{EXCLUDED}a jump above {100 * NEGLIGIBLE_JUMP:g} % of R at any temperature"
-                )
+                reason = f"{EXCLUDED}a jump above {100 * NEGLIGIBLE_JUMP:g} % of R"
             return undetermined(largest_field_jump, "K", reason, **details)
-        return estimated(largest_field_jump, float(T[k]), spread, "K", **details)
-    return estimated(largest_field_jump, float(T[k]), 0.0, "K", **details)
+    if k in (0, T.size - 1):
+        end = "lowest" if k == 0 else "highest"
+        return undetermined(
+            largest_field_jump,
+            "K",
+            f"the jump is largest at the {end} temperature ({T[k]:g} K): the range measured does "
+            "not reach beyond its maximum",
+            **details,
+        )
+    return estimated(largest_field_jump, float(T[k]), spread, "K", **details)
 
 
 def coercive_field_below_spin_flop(

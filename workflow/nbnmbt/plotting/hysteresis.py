@@ -236,8 +236,24 @@ def temperature_dependence(
     )
     style.name_artist(axes, points, name)
     good = np.isfinite(y)
-    top = float(np.max((y + np.nan_to_num(err))[good])) if good.any() else 1.0
-    axes.set(xlabel=style.LABELS["T"], ylabel=style.LABELS[name], ylim=(-0.12 * top, 1.15 * top))
+    upper, lower = (y + sign * np.nan_to_num(err) for sign in (1, -1))
+    top = float(np.max(upper[good])) if good.any() else 1.0
+    low = float(np.min(lower[good])) if good.any() else 0.0
+    top = top if top > 0 else max(-low, np.finfo(float).tiny)
+    # heights that scatter about zero have bars below it
+    bottom = min(-0.12 * top, low - 0.05 * (top - low))
+    axes.set(xlabel=style.LABELS["T"], ylabel=style.LABELS[name], ylim=(bottom, 1.15 * top))
+    if not good.any():
+        axes.text(
+            0.5,
+            0.5,
+            "not determined:\nno loop is detected",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=style.MUTED,
+            fontsize=style.SMALL,
+        )
     value, error = vanishing
     if value is not None:
         axes.errorbar(

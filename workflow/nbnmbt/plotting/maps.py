@@ -141,10 +141,15 @@ def differential_resistance(
     table = single_axis(dvdi, along, "I").transpose(along, "I")
     # a set-point at which nothing was measured is a gap in the map, not a stretched neighbour
     norm = norm or normalisation([table])
+    places, rows = table[along].values, np.ma.masked_invalid(table.values)
+    if len(places) == 1:
+        # one set-point has no neighbour to tell its height, and without one it would not be seen
+        half = 5.0 if along == "theta" else 0.5
+        places, rows = places[0] + np.array([-half, half]) / 2, np.ma.concatenate([rows, rows])
     mesh = axes.pcolormesh(
         table["I"].values,
-        table[along].values,
-        np.ma.masked_invalid(table.values),
+        places,
+        rows,
         norm=norm,
         cmap="cividis",
         shading="nearest",
