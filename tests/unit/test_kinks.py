@@ -1,11 +1,13 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from current_curves import currents, not_measured, table
 
 from nbnmbt.analysis import kinks
-from nbnmbt.analysis.estimate import estimated, read_stage
+from nbnmbt.analysis.estimate import Stage, estimated, read_stage
 from nbnmbt.analysis.kinks import (
     Options,
     coincidence,
@@ -17,6 +19,7 @@ from nbnmbt.analysis.kinks import (
     locate_kink,
     sup_f_test,
 )
+from nbnmbt.claims import Evidence
 
 FIELDS = np.r_[np.arange(0, 2, 0.25), np.arange(2, 4, 0.1), np.arange(4, 9.01, 0.25)].round(4)
 FAST = {"draws": 400, "monotone_draws": 200}
@@ -274,6 +277,13 @@ def test_missing_data_give_reasons(ds):
     assert len(estimates) == 6
     assert all(e.value is None and e.reason for e in estimates.values())
     assert all(s.get("reason") for n, s in statistics.items() if n.startswith("no_jump"))
+    # whatever a claim looks up is there, if only to say why it is empty
+    claims_file = Path(__file__).resolve().parents[2] / "workflow" / "config" / "claims.yaml"
+    evidence = Evidence({"kinks": Stage(estimates=estimates, statistics=statistics, attrs={})})
+    paths = set(re.findall(r"kinks/[A-Za-z_0-9/]+", claims_file.read_text("utf-8")))
+    assert len(paths) > 10
+    for path in paths:
+        evidence.number(path)
 
 
 def test_all_censored_points_give_a_reason():

@@ -919,6 +919,18 @@ def run(
     _tests(statistics, "kink_in_plane", "in-plane", parallel, options, sample)
 
     for k in options.channels:
+        # Without a curve each statistic is there all the same, with the reason why it is empty.
+        for reason, name, function in (
+            (no_perpendicular, "kink", sup_f_test),
+            (no_perpendicular, "monotone_out_of_plane", monotone_trend),
+            (no_perpendicular, "local_slope", local_slope),
+            (no_parallel, "kink_in_plane", sup_f_test),
+        ):
+            if reason is not None:
+                statistics[f"{name}_Ic{k}"] = {
+                    "definition": definition_of(function),
+                    "reason": reason,
+                }
         for key, function, unit in (
             (f"B_kink_Ic{k}", kink_field, "T"),
             (f"jump_Ic{k}", kink_jump, "mA"),
