@@ -23,9 +23,14 @@ def checkout(tmp_path):
 
 
 def test_devices_are_found_in_all_folders(checkout):
-    assert set(dag.devices(checkout)) == {"surrogate", "smoke", "N01_none"}
+    assert list(dag.devices(checkout)) == ["smoke", "surrogate", "N01_none"]
     assert dag.is_simulated("N01_none", checkout)
     assert not dag.is_simulated("mydevice", checkout)
+
+
+def test_what_a_lab_brought_is_named_before_the_virtual_devices(checkout):
+    (checkout / "data" / "raw" / "lab").mkdir(parents=True)
+    assert dag.known_samples(checkout) == ["lab", "smoke", "surrogate", "N01_none"]
 
 
 def test_bases_are_followed_to_the_end(checkout):

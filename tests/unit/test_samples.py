@@ -220,7 +220,14 @@ def test_every_key_says_what_it_is():
 def test_nearest_names():
     assert nearest("RT interface", MEASUREMENTS) == "rt_interface"
     assert nearest("zzz", MEASUREMENTS) is None
-    assert did_you_mean("zzz", ["a", "b"]) == "allowed are a, b"
+    assert did_you_mean("zzz", ["b", "a"]) == "allowed are b, a"
+
+
+def test_names_that_are_not_near_are_listed_in_a_fixed_order():
+    many = {f"k{n:02d}" for n in range(25)}
+    advice = did_you_mean("zzz", many)
+    assert advice.startswith("allowed are k00, k01, k02")
+    assert str(InputError("no such name", advice=advice)).endswith("k19 and 5 more.")
 
 
 def test_error_survives_pickling():

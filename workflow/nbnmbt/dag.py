@@ -25,6 +25,7 @@ __all__ = [
     "devices",
     "failures",
     "is_simulated",
+    "known_samples",
     "options_text",
     "prepare_environment",
     "raw_files",
@@ -65,10 +66,13 @@ def devices(root: Path | None = None) -> dict[str, Path]:
     Returns
     -------
     dict of str to Path
-        Name -> YAML file, from the root: rules and logs then name no folder of a machine.
+        Name -> YAML file, from the root: rules and logs then name no folder of a machine. Those
+        of subfolders (negative controls) come last.
     """
     root = root or repo_root()
-    found = sorted((root / "workflow" / "devices").rglob("*.yaml"))
+    found = sorted(
+        (root / "workflow" / "devices").rglob("*.yaml"), key=lambda path: (len(path.parts), path)
+    )
     return {path.stem: path.relative_to(root) for path in found}
 
 
@@ -126,6 +130,13 @@ def is_simulated(sample: str, root: Path | None = None) -> bool:
     return sample in devices(root)
 
 
+def known_samples(root: Path | None = None) -> list[str]:
+    """Return the names that can be built: folders of data/raw, then the virtual devices."""
+    root = root or repo_root()
+    brought = sorted(path.name for path in (root / "data" / "raw").glob("*") if path.is_dir())
+    return list(dict.fromkeys([*brought, *devices(root)]))
+
+
 def check_build(config: Mapping[str, Any], root: Path | None = None) -> list[str]:
     """Check configuration and samples before any work is planned.
 
@@ -156,11 +167,10 @@ def check_build(config: Mapping[str, Any], root: Path | None = None) -> list[str
             device_bases(name, root)
             continue
         if not raw_folder(name, root).is_dir():
-            brought = [p.name for p in (root / "data" / "raw").glob("*") if p.is_dir()]
             raise InputError(
                 f"there is no sample '{name}', neither a folder data/raw/{name} nor a virtual "
                 f"device {name}.yaml in workflow/devices",
-                advice=did_you_mean(name, {*brought, *simulated}),
+                advice=did_you_mean(name, known_samples(root)),
             )
         _sheet(name, root)
     return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 #: More options than this are not listed in a sentence.
@@ -28,11 +28,13 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return advice: the nearest name if there is one, else (the first of) what is allowed."""
-    options = [str(option) for option in options]
+    # a set has no order of its own: the same slip would be answered differently each time
+    options = sorted(map(str, options)) if isinstance(options, Set) else list(map(str, options))
     hint = nearest(name, options)
     if hint is not None:
         return f"did you mean {hint!r}?"
-    return "allowed are " + ", ".join(options[:_LISTED]) + (", ..." if options[_LISTED:] else "")
+    more = f" and {len(options) - _LISTED} more" if options[_LISTED:] else ""
+    return "allowed are " + ", ".join(options[:_LISTED]) + more
 
 
 class InputError(ValueError):

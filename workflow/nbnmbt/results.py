@@ -97,7 +97,7 @@ class Results:
         self._kept: dict[tuple[str, str], Any] = {}
         self._used: set[Path] = set()
         if not self.raw.exists() and not dag.is_simulated(sample, root):
-            known = {*dag.devices(root), *(p.name for p in self.raw.parent.glob("*") if p.is_dir())}
+            known = dag.known_samples(root)
             raise InputError(f"there is no sample '{sample}'", advice=did_you_mean(sample, known))
 
     def __repr__(self) -> str:
