@@ -18,6 +18,7 @@ from nbnmbt.paths import repo_root
 #: What a build or a test of the workflow needs of the checkout.
 PARTS = (
     "Snakefile",
+    "CITATION.cff",
     "env.yml",
     "pyproject.toml",
     "requirements.lock",

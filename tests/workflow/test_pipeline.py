@@ -11,8 +11,9 @@ import pytest
 
 from nbnmbt.analysis.estimate import read_stage
 from nbnmbt.numbers import NUMBER_KEYS, STAGE_FILES, read_numbers
+from nbnmbt.paths import repo_root
 from nbnmbt.plan import parse
-from nbnmbt.provenance import STAND_IN_NOTICE, file_sha256, read_stamp
+from nbnmbt.provenance import STAND_IN_NOTICE, code_inputs, file_sha256, read_stamp
 
 FIGURES = range(2, 8)
 NOTEBOOKS = {
@@ -222,6 +223,45 @@ def test_editing_a_notebook_reruns_that_figure_only(built):
             "smoke: write the report",
             "smoke: describe the run as an RO-Crate",
         }
+
+
+def test_editing_a_published_value_draws_every_figure_again(built):
+    """The tables of the notebooks show it beside our number."""
+    with built.edited("workflow/config/published.yaml", comment):
+        jobs = planned(built)
+    assert sum("draw Fig." in job for job in jobs) == len(FIGURES)
+    assert "smoke: collect the numbers" not in jobs
+
+
+def test_editing_a_template_of_the_ledger_writes_it_again(built):
+    with built.edited("workflow/nbnmbt/templates/claims.html.j2", lambda text: text + "\n"):
+        jobs = planned(built)
+    assert "smoke: write the claims ledger" in jobs
+    assert not any("draw" in job for job in jobs)
+
+
+def test_editing_a_rule_file_writes_the_report_again(built):
+    """One of its pages shows the rules as a graph."""
+    with built.edited("workflow/rules/studies.smk", comment):
+        assert "smoke: write the report" in planned(built)
+
+
+def test_every_data_file_of_the_package_is_an_input_of_some_rule():
+    """A template, table or style sheet that no rule declares could be edited without effect."""
+    root = repo_root()
+    rules = "".join(p.read_text() for p in (root / "workflow" / "rules").glob("*.smk"))
+    names = re.findall(r"code_inputs\(\s*((?:\"[^\"]+\",?\s*)+)\)", rules)
+    words = sorted({word for name in names for word in re.findall(r'"([^"]+)"', name)})
+    assert "nbnmbt.claims" in words
+    # what only the interactive notebooks use is no part of the workflow
+    declared = set(code_inputs(*words, "notebooks/device.ipynb", root=root))
+    there = {
+        path.relative_to(root).as_posix()
+        for path in (root / "workflow" / "nbnmbt").rglob("*")
+        if path.suffix in {".j2", ".css", ".js", ".csv", ".json", ".mplstyle", ".yaml"}
+    }
+    assert len(there) > 10
+    assert there <= declared, sorted(there - declared)
 
 
 def test_editing_a_device_simulates_again(built):

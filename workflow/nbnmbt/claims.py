@@ -1107,8 +1107,9 @@ _TEX_SPECIAL = str.maketrans(
 def _environment(*, html: bool) -> Any:
     from jinja2 import Environment, FileSystemLoader
 
+    # from here, so that the templates are named by path, which makes them inputs of the rules
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=html,
         keep_trailing_newline=True,
     )
@@ -1120,13 +1121,15 @@ def _environment(*, html: bool) -> Any:
 
 def write_tex(ledger: Sequence[Mapping[str, Any]], path: str | Path, **about: str) -> None:
     r"""Write the ledger as a LaTeX ``tabular`` to be ``\input``."""
-    text = _environment(html=False).get_template("claims.tex.j2").render(ledger=ledger, **about)
+    template = _environment(html=False).get_template("templates/claims.tex.j2")
+    text = template.render(ledger=ledger, **about)
     Path(path).write_text(text, encoding="utf-8")
 
 
 def write_html(ledger: Sequence[Mapping[str, Any]], path: str | Path, **about: str) -> None:
     """Write the ledger as one page that needs nothing else."""
-    text = _environment(html=True).get_template("claims.html.j2").render(ledger=ledger, **about)
+    template = _environment(html=True).get_template("templates/claims.html.j2")
+    text = template.render(ledger=ledger, **about)
     Path(path).write_text(text, encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ rule describe_run:
         results=DESCRIBED,
         sheet="data/raw/{sample}/sample.yaml",
         measurements="data/raw/{sample}/measurements.csv",
+        citation="CITATION.cff",
         snakefile="Snakefile",
         rules=sorted(map(str, Path("workflow/rules").glob("*.smk"))),
         code=code_inputs("nbnmbt.exchange"),

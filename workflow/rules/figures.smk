@@ -15,6 +15,7 @@ rule draw_fig2:
     input:
         notebook="notebooks/fig2_transport_properties.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         datasets=expand(
             "results/{{sample}}/datasets/{measurement}.nc",
             measurement=[
@@ -66,6 +67,7 @@ rule draw_fig3:
     input:
         notebook="notebooks/fig3_temperature_spectra.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         datasets="results/{sample}/datasets/iv_temperature.nc",
         fits="results/{sample}/critical_currents/iv_temperature.nc",
         stages="results/{sample}/laws.json",
@@ -92,6 +94,7 @@ rule draw_fig4:
     input:
         notebook="notebooks/fig4_field_spectra.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         datasets=expand(
             "results/{{sample}}/datasets/{measurement}.nc",
             measurement=[
@@ -130,6 +133,7 @@ rule draw_fig5:
     input:
         notebook="notebooks/fig5_critical_currents.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         fits=expand(
             "results/{{sample}}/critical_currents/{measurement}.nc",
             measurement=[
@@ -165,6 +169,7 @@ rule draw_fig6:
     input:
         notebook="notebooks/fig6_angular_spectra.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         datasets=expand(
             "results/{{sample}}/datasets/{measurement}.nc",
             measurement=[
@@ -203,6 +208,7 @@ rule draw_fig7:
     input:
         notebook="notebooks/fig7_interface_magnetism.ipynb",
         sheet=multiext("data/raw/{sample}/", "sample.yaml", "measurements.csv"),
+        published="workflow/config/published.yaml",
         datasets="results/{sample}/datasets/loops_interface.nc",
         stages=[
             "results/{sample}/transitions.json",

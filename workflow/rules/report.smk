@@ -49,6 +49,10 @@ rule write_report:
                 "iv_angle",
             ],
         ),
+        published="workflow/config/published.yaml",
+        # For the pages on the workflow and on the software.
+        rules=sorted(map(str, Path("workflow/rules").glob("*.smk"))),
+        project="pyproject.toml",
         code=code_inputs("nbnmbt.report.build"),
     output:
         page="results/{sample}/report/index.html",
