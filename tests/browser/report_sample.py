@@ -145,6 +145,7 @@ def _claims(results: Path) -> None:
     import yaml
 
     from nbnmbt.claims import VERDICTS
+    from nbnmbt.wording import subject
 
     path = ROOT / "workflow" / "config" / "claims.yaml"
     book = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -200,7 +201,13 @@ def _claims(results: Path) -> None:
             "quotes": list(item.get("quotes", ())),
             "claims": list(item.get("claims", ())),
             "computed": [
-                {"key": key, "text": "24.38(6) K", "definition": "Computed from one curve."}
+                {
+                    "key": key,
+                    "name": subject(key),
+                    "value": 1.0,
+                    "text": "24.38(6) K",
+                    "definition": "Computed from one curve.",
+                }
                 for key in item.get("computed", ())
             ],
         }

@@ -241,7 +241,11 @@ PAGES = ("index", "fig2", "fig3", "inconsistencies", "studies", "quality", "work
         # colours are all that a dark theme changes
         # fig3 has all that fig2 has, and a map
         (LIGHT, (*(p for p in PAGES if p != "fig2"), "notebooks/fig2_transport_properties"), None),
-        (DARK, ("index", "fig3", "workflow", "notebooks/fig2_transport_properties"), "contrast"),
+        (
+            DARK,
+            ("index", "fig3", "inconsistencies", "workflow", "notebooks/fig2_transport_properties"),
+            "contrast",
+        ),
     ],
     ids=[LIGHT, DARK],
 )
@@ -271,11 +275,31 @@ def test_accessibility_linter_finds_nothing_serious(driver, report, theme, pages
     assert not found
 
 
-def test_a_phone_needs_no_sideways_scrolling(driver, report):
+# a phone, a tablet, either side of where the theme changes its layout, a laptop, a large screen
+@pytest.mark.parametrize("wide", [375, 800, 1080, 1280, 1330, 1920])
+def test_no_page_needs_sideways_scrolling(driver, report, wide):
     for page in (*PAGES, "fig6", "notebooks/fig2_transport_properties"):
-        see(driver, report, f"{page}.html", width=390, height=844)
+        see(driver, report, f"{page}.html", width=wide, height=844)
         width = driver.execute_script("return document.documentElement.scrollWidth")
-        assert width <= 390, f"{page} is {width} pixels wide"
+        assert width <= wide, f"{page} is {width} pixels wide"
+
+
+def test_on_a_laptop_no_column_of_a_table_is_cut_off(driver, report):
+    for page in ("index", "fig2", "fig6", "quality", "workflow"):
+        see(driver, report, f"{page}.html", width=1280, height=800)
+        for box in by(driver, ".scroll"):
+            cut = "return arguments[0].scrollWidth - arguments[0].clientWidth"
+            assert driver.execute_script(cut, box) <= 0, (page, box.text[:60])
+
+
+def test_on_a_phone_a_number_is_read_without_scrolling(driver, report):
+    see(driver, report, "fig2.html", width=375, height=780)
+    box = by(driver, ".scroll:has(.numbers)")[0]
+    assert driver.execute_script("return arguments[0].scrollWidth", box) <= 375
+    cell = by(driver, ".numbers td")[0]
+    shown = "return getComputedStyle(arguments[0], '::before').content"
+    assert "This sample" in cell.get_attribute("data-name")
+    assert "none" not in driver.execute_script(shown, cell)
 
 
 def test_printed_page_opens_all_claims_and_hides_controls(driver, report):

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from nbnmbt.errors import InputError
-from nbnmbt.numbers import format_value
+from nbnmbt.numbers import NUMBER_KEYS, format_value
 from nbnmbt.paths import repo_root
 from nbnmbt.report import content as report_content
 from nbnmbt.report.content import Content, Figure, gather
 from nbnmbt.report.graph import draw as draw_graph
 from nbnmbt.report.typeset import typeset
+from nbnmbt.wording import shown_setting
 
 __all__ = ["build", "main"]
 
@@ -248,6 +249,8 @@ def _environment(content: Content) -> Any:
         inputs_of=report_content.inputs_of,
         marks=report_content.MARKS,
         format_value=format_value,
+        shown_setting=shown_setting,
+        symbols={key: about.symbol for key, about in NUMBER_KEYS.items()},
     )
     return environment
 
@@ -325,6 +328,7 @@ def _run_sphinx(content: Content, source: Path, pages: Path, doctrees: Path) -> 
         "html_js_files": ["report.js"],
         "html_copy_source": False,
         "html_show_sourcelink": False,
+        "html_use_index": False,
         "html_show_copyright": False,
         "html_show_sphinx": False,
         "html_last_updated_fmt": None,

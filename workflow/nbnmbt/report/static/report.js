@@ -13,6 +13,9 @@
     if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
   }
 
+  // a graph wider than the screen is seen from its middle, where it begins
+  for (const box of all(".sheet-plain")) box.scrollLeft = (box.scrollWidth - box.clientWidth) / 2;
+
   // ------------------------------------------------------------------------------------- claims
   const table = document.getElementById("claims-table");
   if (table) {
