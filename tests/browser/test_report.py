@@ -154,7 +154,8 @@ def test_moving_over_a_map_draws_the_cut(driver, report):
     place = by(driver, "[data-map=fig3a]")[0]
     driver.execute_script("arguments[0].scrollIntoView({block: 'start'})", place)
     slider = by(driver, "#row-fig3a")[0]
-    wait(driver, slider.is_enabled)
+    assert slider.is_enabled(), "the tab key would pass it by"
+    wait(driver, lambda: "drawn" in place.get_attribute("class"))
     readout = by(driver, "#readout-fig3a")[0]
     first, cut = readout.text, cut_of(driver)
     measured = report_sample.figure_samples.iv_temperature()["dVdI"].squeeze()

@@ -178,7 +178,8 @@
       }
     }
     model(name, "marks").data = marks;
-    document.getElementById(`readout-${name}`).textContent = rows.words[row];
+    document.getElementById(`readout-${name}`).innerHTML =
+      rows.words[row].replace(/\bIc(\d)/g, "<i>I</i><sub>c</sub><sup>$1</sup>");
     document.getElementById(`row-${name}`).value = row;
     document.getElementById(`row-${name}`).setAttribute("aria-valuetext", rows.words[row]);
   };
@@ -191,10 +192,7 @@
       const view = Array.isArray(views) ? views[0] : [...views][0];
       documents[name] = view.model.document;
       place.classList.add("drawn");
-      const slider = document.getElementById(`row-${name}`);
-      slider.disabled = false;
-      slider.addEventListener("input", () => set(name, Number(slider.value)));
-      set(name, 0);
+      set(name, Number(document.getElementById(`row-${name}`).value));
     },
     // called by the map when the cursor moves over it
     follow(name, y) {
@@ -206,11 +204,20 @@
       if (Number(document.getElementById(`row-${name}`).value) !== nearest) set(name, nearest);
     },
   };
+  const begin = (name) => load("maps/bokeh.min.js").then(() => load(`maps/${name}.js`));
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((e) => e.isIntersecting)) {
       seen.unobserve(entry.target);
-      load("maps/bokeh.min.js").then(() => load(`maps/${entry.target.dataset.map}.js`));
+      begin(entry.target.dataset.map);
     }
   }, { rootMargin: "400px" });
-  for (const place of all("[data-map]")) seen.observe(place);
+  for (const place of all("[data-map]")) {
+    seen.observe(place);
+    // whoever comes by the tab key, faster than the map is drawn, must find its slider ready
+    const name = place.dataset.map;
+    const slider = document.getElementById(`row-${name}`);
+    slider.disabled = false;
+    slider.addEventListener("focus", () => begin(name));
+    slider.addEventListener("input", () => name in documents && set(name, Number(slider.value)));
+  }
 })();
