@@ -302,6 +302,18 @@ def test_a_tilt_is_named_as_the_cause_and_taken_off():
     entry = statistics["angle_invariance_Ic0_9T"]
     assert entry["amplitude"] > 5 * entry["amplitude_without_tilt"]
     assert entry["verdict_without_tilt"] == "equivalent"
+    # a tilt is no anisotropy of the sample: it refutes nothing
+    assert entry["lower"] < 0.02 < entry["lower_with_tilt"]
+
+
+def test_a_tilt_too_small_to_matter_is_measured_and_not_blamed():
+    _, statistics = angle.run(
+        rotation(tilt=0.2), None, Options(**FAST), out_of_plane=sweep("out-of-plane")
+    )
+    tilt = statistics["tilt"]
+    assert tilt["preferred"] == "tilt"
+    assert tilt["tilt_deg"] == pytest.approx(0.2, abs=0.05)
+    assert tilt["caused_by_tilt"] is False
 
 
 def test_the_bare_film_must_show_its_anisotropy():

@@ -155,6 +155,20 @@ def test_flags(value, expected):
     assert verdict(criterion, evidence(statistics={"law": entry})) == expected
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_a_bound_that_is_no_number_decides_nothing_and_is_not_shown(nothing):
+    entry = {"definition": "d", "hi": nothing, "lo": nothing, "p": nothing}
+    data = evidence(statistics={"a2": entry})
+    for criterion in (
+        {"test": "absent", "upper": "s/a2/hi", "lower": "s/a2/lo", "margin": 2.0},
+        {"test": "detected", "p": "s/a2/p", "bound": "s/a2/hi", "negligible": 1.0},
+        {"test": "exceeds", "lower": "s/a2/lo", "upper": "s/a2/hi", "margin": 2.0},
+    ):
+        finding = judge(TypeAdapter(Criterion).validate_python(criterion), data)
+        assert finding.verdict == "inconclusive"
+        assert "nan" not in finding.reason
+
+
 @pytest.mark.parametrize(
     ("value", "opposite", "expected"),
     [

@@ -119,6 +119,28 @@ def test_false_alarm_rate_on_noise():
     assert np.mean(p < 0.01) <= 0.05
 
 
+def test_a_loop_that_noise_hides_is_not_measured_as_nothing():
+    """At a wrong coercive field a loop that is there has no height: its error must say so."""
+    T = np.array([2.0, 5.0, 8.0, 12.0, 16.0, 20.0])
+    B_c = 0.2 * np.sqrt(1 - T / 24.4)
+    height = 0.05 * (1 - T / 24.4)
+    pulls, vanish = [], []
+    for seed in range(5):
+        fit = loops.fit_loops(T, B, make(T, B_c, height, noise=0.05, seed=seed), options=FAST)
+        pulls += [
+            (loop.height - true) / loop.height_err
+            for loop, true in zip(fit.loops, height, strict=True)
+            if not loop.detected
+        ]
+        judged = loops.hysteresis_below_neel(fit, 24.4, FAST)
+        assert judged["upper_below"] > 0.0005
+        found = loops.loop_height_vanishing(fit, FAST)
+        vanish += [] if found.value is None else [(found.value - 24.4) / found.uncertainty]
+    assert len(pulls) > 10
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.5
+    assert all(abs(z) < 3.5 for z in vanish)
+
+
 def test_a_spike_on_one_side_is_no_loop():
     R = make([4.0], [0.1], [0.0])
     R[0, 0, np.abs(B + 0.03) < 0.02] += 0.03

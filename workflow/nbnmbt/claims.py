@@ -366,6 +366,8 @@ class Evidence:
         if stage in self.stages and key in self.stages[stage].estimates:
             return self.stages[stage].estimates[key]
         value = self.statistic(path)
+        if isinstance(value, float) and not math.isfinite(value):
+            value = None
         if isinstance(value, Mapping):
             return Estimate(
                 value=value.get("value"),
@@ -403,7 +405,7 @@ def _show(value: float, uncertainty: float | None, unit: str = "") -> str:
     return format_value(value, uncertainty, unit)
 
 
-def _missing(estimate: Estimate, key: str) -> Finding:
+def _missing(estimate: Estimate, key: str, name: str | None = None) -> Finding:
     reason = estimate.reason or "the data do not determine it"
     # A number that the data leave open says nothing against the claim, unless they exclude it.
     if NOT_MEASURED in reason:
@@ -412,7 +414,7 @@ def _missing(estimate: Estimate, key: str) -> Finding:
         verdict = NOT_SUPPORTED if reason.startswith(EXCLUDED) else INCONCLUSIVE
     return Finding(
         verdict=verdict,
-        reason=f"{subject(key).rstrip(',')}: {reason}",
+        reason=f"{name or subject(key).rstrip(',')}: {reason}",
         unit=estimate.unit,
         key=key,
         definition=estimate.definition,
@@ -739,6 +741,7 @@ def _flag(criterion: Flag, evidence: Evidence) -> Finding:
         return _missing(
             replace(_exact(0.0, ""), value=None, reason=_why_missing(node), definition=definition),
             criterion.flag.rpartition("/")[0],
+            criterion.says,
         )
     verdict, answer = SUPPORTED, "yes" if value else "no"
     if bool(value) != criterion.wanted:
@@ -927,7 +930,7 @@ def evaluate_claim(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "unit": headline.unit,
         "z": _plain(headline.z),
         "verdict": worst.verdict,
-        "reason": "; ".join(finding.reason for finding in decisive),
+        "reason": "; ".join(dict.fromkeys(finding.reason for finding in decisive)),
         "definition": headline.definition,
         "alternatives": None,
         "findings": [

@@ -1114,6 +1114,9 @@ def _tilt(
         slopes.append(slope)
         scales.append(fit.residual)
     outcome = tilt_fit(theta, values, fields, slopes, scales)
+    # Every stage is tilted a little; it matters where it makes Ic look anisotropic.
+    bounds = [statistics[f"angle_invariance_{_name(key)}"]["upper"] for key in keys]
+    matters = any(bound is not None and bound > options.margin for bound in bounds)
     statistics["tilt"] = {
         "definition": definition_of(tilt_fit),
         "preferred": outcome.preferred,
@@ -1126,7 +1129,9 @@ def _tilt(
         "caused_by_tilt": (
             None
             if outcome.preferred is None
-            else bool(outcome.preferred == "tilt" and outcome.p_value < options.significance)
+            else bool(
+                matters and outcome.preferred == "tilt" and outcome.p_value < options.significance
+            )
         ),
         "reason": outcome.reason,
     }
@@ -1146,7 +1151,12 @@ def _tilt(
             weights=options.weights,
         )
         without = equivalence(rest, margin=options.margin, confidence=options.confidence)
-        statistics[f"angle_invariance_{_name(key)}"] |= {
+        entry = statistics[f"angle_invariance_{_name(key)}"]
+        if entry["lower"] is not None:
+            # What a tilt makes is no anisotropy of the sample.
+            entry |= {"lower_with_tilt": entry["lower"]}
+            entry["lower"] = min(entry["lower"], without["lower"])
+        entry |= {
             "amplitude_without_tilt": without["amplitude"],
             "upper_without_tilt": without["upper"],
             "verdict_without_tilt": without["verdict"],

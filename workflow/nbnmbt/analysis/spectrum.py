@@ -95,7 +95,7 @@ class Options(BaseModel):
     zero_fraction: float = Field(
         0.01,
         gt=0,
-        description="R(0) counts as zero below this fraction of dV/dI at the largest currents.",
+        description="R(0) counts as zero below this fraction of the normal resistance.",
         json_schema_extra={"sweep": [0.005, 0.01, 0.02]},
     )
     symmetry_margin: float = Field(
@@ -275,7 +275,23 @@ def andreev_peak(trace: xr.Dataset, options: Options | None = None) -> dict[str,
     }
 
 
-def count_peaks(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
+def _normal_resistance(trace: xr.Dataset, warm: xr.Dataset | None) -> float:
+    """Median dV/dI of the warmest sweep of `warm`, else of the trace (ohm).
+
+    A trace that is superconducting throughout says nothing about the normal state.
+    """
+    best = math.nan
+    for ds in (trace, None if warm is None else warm.isel(T=-1, B=0, theta=0)):
+        slope = np.empty(0) if ds is None else ds["dVdI"].values
+        slope = np.abs(slope[np.isfinite(slope)])
+        if slope.size:
+            best = float(np.nanmax([best, np.median(slope)]))
+    return best
+
+
+def count_peaks(
+    trace: xr.Dataset, options: Options | None = None, warm: xr.Dataset | None = None
+) -> dict[str, Any]:
     """Number of peaks of dV/dI beside the zero-bias one that show at both current polarities.
 
     Parameters
@@ -285,13 +301,15 @@ def count_peaks(trace: xr.Dataset, options: Options | None = None) -> dict[str, 
         ``dVdI_err`` over the current.
     options : Options, optional
         Significance of a peak, and the size that must be in reach.
+    warm : Dataset, optional
+        Sweeps up to the normal state, for the scale of dV/dI.
 
     Returns
     -------
     dict
         ``both`` (those at the same current of either sign: noise has no partner), ``positive``,
         ``negative``, ``channels`` (resolved by the fit), ``floor_ohm`` (height of a peak that
-        noise would hide), ``sensitive`` (it lies below `countable_peak` of the median dV/dI, so
+        noise would hide), ``sensitive`` (it lies below `countable_peak` of the normal dV/dI, so
         none was missed).
     """
     options = options or Options()
@@ -301,7 +319,7 @@ def count_peaks(trace: xr.Dataset, options: Options | None = None) -> dict[str, 
     error = error[np.isfinite(error)]
     # Nine tenths of the sweep: at its very ends the derivative is always noisier.
     floor = options.peak_significance * float(np.quantile(error, 0.9)) if error.size else math.nan
-    level = float(np.nanmedian(np.abs(trace["dVdI"].values))) if error.size else math.nan
+    level = _normal_resistance(trace, warm)
     return {
         "definition": definition_of(count_peaks),
         "both": int(trace["n_peaks_matched"]) if known else None,
@@ -404,7 +422,9 @@ def symmetry(ds: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
     }
 
 
-def residual_resistance(trace: xr.Dataset, options: Options | None = None) -> dict[str, Any]:
+def residual_resistance(
+    trace: xr.Dataset, options: Options | None = None, warm: xr.Dataset | None = None
+) -> dict[str, Any]:
     """Resistance V/I at the smallest current, its offset removed, over its standard uncertainty.
 
     Parameters
@@ -413,21 +433,20 @@ def residual_resistance(trace: xr.Dataset, options: Options | None = None) -> di
         ``R0``, ``R0_err`` (ohm); ``dVdI`` over the current.
     options : Options, optional
         Significance asked for.
+    warm : Dataset, optional
+        Sweeps up to the normal state, for the scale of R.
 
     Returns
     -------
     dict
         ``value``, ``uncertainty`` (ohm), ``significance``, ``finite``, ``zero`` (the upper 95 %
-        bound lies below `zero_fraction` of dV/dI at the largest currents).
+        bound lies below `zero_fraction` of the normal dV/dI).
     """
     options = options or Options()
     value, error = float(trace["R0"]), float(trace["R0_err"])
     known = math.isfinite(value) and math.isfinite(error)
     significance = value / max(error, 1e-300) if known else None
-    slope = trace["dVdI"].values
-    slope = slope[np.isfinite(slope)]
-    tenth = max(slope.size // 20, 1)
-    normal = float(np.mean([*slope[:tenth], *slope[-tenth:]])) if slope.size else math.nan
+    normal = _normal_resistance(trace, warm)
     return {
         "definition": definition_of(residual_resistance),
         "value": value if known else None,
@@ -508,9 +527,10 @@ def run(
         blank = dict.fromkeys(_FIELDS[func])
         return {"definition": definition_of(func), **blank, "reason": reason}
 
+    warm = None if missing["iv_temperature"] else fits["iv_temperature"]
     statistics = {
         "andreev_peak": judged(andreev_peak, "iv_interface", options),
-        "peaks": judged(count_peaks, "iv_interface", options),
+        "peaks": judged(count_peaks, "iv_interface", options, warm),
         "peaks_mnbi2te4": judged(count_peaks, "iv_mnbi2te4", options),
         "order": order_of_channels([estimates[f"Ic{k}_2K"] for k in range(4)]),
         **{
@@ -518,7 +538,7 @@ def run(
             for k, name in enumerate(["iv_interface"] * 3 + ["iv_nbn"])
         },
         "symmetry": judged(symmetry, "iv_temperature", options),
-        "residual_resistance": judged(residual_resistance, "iv_interface", options),
+        "residual_resistance": judged(residual_resistance, "iv_interface", options, warm),
         "range_out_of_plane": judged(current_range, "iv_out_of_plane"),
         "range_in_plane": judged(current_range, "iv_in_plane"),
     }
