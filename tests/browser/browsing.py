@@ -95,7 +95,7 @@ class Notebook:
     def __init__(self, driver, address: str, name: str) -> None:
         self.driver, self.address, self.name = driver, address, name
         # a laptop's screen
-        window(driver, 1440, 900)
+        window(driver, 1366, 768)
         driver.get(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
         self.wait(lambda: by(driver, ".jp-Notebook .jp-CodeCell"), 60)
         # a run that no kernel answers would leave everything as it is

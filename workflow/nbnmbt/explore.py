@@ -115,7 +115,7 @@ class App:
         The widgets, by name.
     """
 
-    #: As wide as a notebook on a laptop of 1440 pixels with the file browser open, mm.
+    #: As wide as a notebook on a laptop of 1366 pixels with the file browser open (882 pixels), mm.
     WIDTH = 200.0
 
     def __init__(self, height: float) -> None:
@@ -124,7 +124,7 @@ class App:
         from matplotlib.figure import Figure
 
         with style.context():
-            self.figure = Figure(figsize=(self.WIDTH * style.MM, height * style.MM), dpi=124)
+            self.figure = Figure(figsize=(self.WIDTH * style.MM, height * style.MM), dpi=112)
             canvas = _canvas_class()(self.figure)
             # the canvas keeps the manager alive; pyplot never learns of either
             FigureManager(canvas, 0)
