@@ -66,6 +66,14 @@ def test_a_configuration_file_that_is_not_yaml(checkout, tmp_path):
     assert "Config file is not valid JSON or YAML." in said
 
 
+def test_the_plan_of_a_sample_that_does_not_exist_says_so(checkout):
+    done = checkout.python("-m", "nbnmbt.plan", "--sample", "surogate")
+    assert done.returncode != 0
+    assert "there is no sample 'surogate'" in done.stderr
+    assert "did you mean 'surrogate'?" in done.stderr
+    assert "profile" not in done.stderr
+
+
 def test_a_measured_sample_is_planned_without_simulation(checkout, lab):
     said = checkout.build("-n", "--config", "sample=lab")
     assert "simulate" not in said

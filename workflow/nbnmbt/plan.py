@@ -122,6 +122,20 @@ def report(steps: Sequence[Step], known_s: float) -> str:
     return "\n".join(lines)
 
 
+_NOTICES = (
+    "Using workflow specific profile",
+    "Config file workflow",
+    "Assuming ",
+    "Building DAG",
+    "host:",
+)
+
+
+def _without_notices(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "\n".join(line for line in lines if not line.startswith(_NOTICES))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the plan for one or more samples."""
     import argparse
@@ -136,7 +150,8 @@ def main(argv: list[str] | None = None) -> int:
     command += [f"sample={arguments.sample}", "--", *arguments.targets]
     done = subprocess.run(command, cwd=repo_root(), capture_output=True, text=True, check=False)
     if done.returncode:
-        print(done.stderr.strip() or done.stdout.strip(), file=sys.stderr)
+        # What is wrong with the samples or the configuration comes on stdout, notices on stderr.
+        print(_without_notices(done.stdout + "\n" + done.stderr), file=sys.stderr)
         return done.returncode
     steps = parse(done.stdout + "\n" + done.stderr)
     print(report(steps, sum(map(last_seconds, arguments.sample.split(",")))))
