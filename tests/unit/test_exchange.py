@@ -76,6 +76,13 @@ def test_the_library_loads_it_and_finds_workflow_action_and_files(described):
     assert "https://w3id.org/ro/wfrun/workflow/0.5" in profiles
 
 
+def test_no_placeholder_is_left_and_the_collections_are_mentioned(described):
+    found = graph(described)
+    assert "{" not in found["#run"]["description"]
+    collections = {name for name, one in found.items() if one["@type"] == "Collection"}
+    assert {"#run", *collections} == {one["@id"] for one in found["./"]["mentions"]}
+
+
 def test_raw_files_are_named_by_their_content(checkout, described):
     content = (checkout / "data/raw/device/iv/a.txt").read_bytes()
     entity = next(e for e in graph(described).values() if e.get("alternateName") == "a.txt")

@@ -68,6 +68,15 @@ _TYPES = {
     ".yaml": "application/yaml",
     ".dat": "text/plain",
     ".txt": "text/plain",
+    ".md": "text/markdown",
+    ".py": "text/x-python",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".zip": "application/zip",
+    ".yml": "application/yaml",
+    ".cff": "application/yaml",
+    ".toml": "application/toml",
+    **dict.fromkeys((".smk", ".j2", ".lock", ".cfg", ".mplstyle", ""), "text/plain"),
 }
 _MEANING = {
     "numbers.json": "Every number with uncertainty, unit and definition",
@@ -334,8 +343,11 @@ def describe(
         if name == main:
             continue
         kind = ["File", "SoftwareSourceCode"] if name.endswith((".smk", ".py")) else "File"
+        about = {"about": crate.root_dataset} if name == "README.md" else {}
         others.append(
-            crate.add_file(dest_path=name, properties={"@type": kind, **_of(content, name)})
+            crate.add_file(
+                dest_path=name, properties={"@type": kind, **about, **_of(content, name)}
+            )
         )
     rules = [entity for entity in others if entity.id.endswith(".smk")]
     workflow["hasPart"] = rules
@@ -405,7 +417,7 @@ def describe(
     )
     collection["hasPart"] = made
     collection["exampleOfWork"] = result_slot
-    crate.root_dataset["mentions"] = crate.add_action(
+    run = crate.add_action(
         workflow,
         identifier="#run",
         object=[sample_value, raw, *inputs],
@@ -413,11 +425,12 @@ def describe(
         properties={
             "name": f"Run of the workflow on sample '{sample}'",
             "description": "No times are recorded, so that the same inputs give the same bytes; "
-            "how long each step took is in results/{sample}/benchmarks of a build.",
+            f"how long each step took is in results/{sample}/benchmarks of a build.",
             "agent": {"@id": agent.id},
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )
+    crate.root_dataset["mentions"] = [run, raw, collection]
     return crate.metadata.generate()
 
 
@@ -427,7 +440,7 @@ def _of(content: bytes, name: str = "") -> dict[str, Any]:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     kind = _TYPES.get(Path(name).suffix)
-    return {**found, "encodingFormat": kind} if kind else found
+    return {**found, "encodingFormat": kind} if kind and name else found
 
 
 def _of_file(path: Path) -> dict[str, Any]:
