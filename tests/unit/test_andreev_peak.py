@@ -153,3 +153,16 @@ def test_no_number_without_a_peak_that_vanishes(ds, reason):
     assert estimates["T_AR"].value is None
     assert reason in estimates["T_AR"].reason
     assert all(entry["definition"] for entry in statistics.values())
+
+
+def test_one_temperature_without_a_peak_is_not_its_absence():
+    estimates, statistics = andreev_peak.run(dataset([0.0], T=np.array([12.0])), FAST)
+    assert estimates["T_AR"].reason == "1 temperatures, at least 3 are needed"
+    assert statistics["andreev_peak"]["detected"] is None
+    seen = andreev_peak.run(dataset([0.3], T=np.array([2.0])), FAST)[1]
+    assert seen["andreev_peak"]["detected"]
+
+
+def test_a_peak_that_outlasts_the_data_bounds_its_temperature():
+    found = andreev_peak.run(dataset(peak_height(GRID, 16.0, 0.3, 0.6)), FAST)[0]["T_AR"]
+    assert found.details["lower_bound"] == GRID[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
@@ -377,3 +378,11 @@ def test_reasons_are_sentences():
         assert reason.startswith("Tc of NbN is ")
         assert "against 10.8 K in the paper, a difference of" in reason
         assert words in reason
+
+
+def test_a_lower_bound_beyond_the_published_value_is_against_it():
+    criterion = {"test": "agrees", "number": "s/T", "published": 6.0, "margin": 0.3}
+    reason = "the peak does not vanish within the data, which end there"
+    for bound, expected in ((3.0, "inconclusive"), (12.0, "not supported")):
+        missing = replace(estimate(None, None, reason=reason), details={"lower_bound": bound})
+        assert verdict(criterion, evidence({"T": missing})) == expected

@@ -447,7 +447,12 @@ def _judge_deviation(
 def _agrees(criterion: Agrees, evidence: Evidence) -> Finding:
     estimate = evidence.number(criterion.number)
     if estimate.value is None:
-        return _missing(estimate, criterion.number)
+        found = _missing(estimate, criterion.number)
+        bound = estimate.details.get("lower_bound")
+        if bound is not None and bound > criterion.published + criterion.margin:
+            # No value, but the data reach beyond the published one.
+            return replace(found, verdict=NOT_SUPPORTED)
+        return found
     sigma = estimate.uncertainty or 0.0
     difference = estimate.value - criterion.published
     start = (

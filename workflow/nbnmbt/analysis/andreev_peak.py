@@ -88,6 +88,11 @@ class Options(BaseModel):
         " the peak counts as absent.",
         json_schema_extra={"sweep": [0.01, 0.02, 0.05]},
     )
+    absence_below_K: float = Field(
+        4.0,
+        gt=0,
+        description="The peak counts as absent only if it was looked for below this temperature.",
+    )
     extrapolation_range_K: tuple[float, float] = Field(
         (4.0, 5.5), description="Range of the linear extrapolation quoted as a rival."
     )
@@ -462,18 +467,22 @@ def run(
         seed_names=(sample, "temperature", "ar_height"),
     ).as_dict()
     significance = float(np.max(curve.y / curve.sigma, initial=0.0))
+    found = significance >= options.detection
     # A peak that vanishes on warming is largest where it is coldest.
-    bound = float(curve.y[0] + 1.645 * curve.sigma[0]) if curve.n else math.nan
+    cold = curve.n > 0 and curve.x[0] <= options.absence_below_K
     entry |= {
         "significance": significance,
-        "detected": significance >= options.detection,
-        "absent": bound < options.negligible,
+        "detected": found if found or curve.n >= 3 else None,
+        "absent": bool(cold and curve.y[0] + 1.645 * curve.sigma[0] < options.negligible),
     }
     value, uncertainty = extrapolated_temperature(curve, options.extrapolation_range_K)
     rival |= {"value_K": value, "uncertainty_K": uncertainty}
     statistics = {"andreev_peak": entry, "andreev_extrapolation": rival}
     if curve.n == 0:
         reason = "no height of a zero-bias peak"
+        return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
+    if not found and curve.n < 3:
+        reason = f"{curve.n} temperatures, at least 3 are needed"
         return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
     if significance < options.detection:
         reason = (
@@ -497,7 +506,8 @@ def run(
     )
     if value > curve.x[-1] or not uncertainty < 0.5 * value:
         reason = f"the peak does not vanish within the data, which end at {curve.x[-1]:g} K"
-        return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
+        bound = {"lower_bound": float(curve.x[-1])} if value > curve.x[-1] else {}
+        return {"T_AR": undetermined(vanishing_temperature, "K", reason, **bound)}, statistics
     estimate = estimated(
         vanishing_temperature,
         value,
