@@ -161,7 +161,14 @@ def test_show_dataset_and_provenance(lab, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["show", "none.dat"], ["draft", "none"], ["check", "/none"], ["provenance", "n"]]
+    "arguments",
+    [
+        ["show", "none.dat"],
+        ["draft", "none"],
+        ["check", "/none"],
+        ["check", ""],
+        ["provenance", "n"],
+    ],
 )
 def test_errors_are_one_sentence(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -128,6 +128,8 @@ def _draft(arguments: argparse.Namespace) -> int:
 
 # ---------------------------------------------------------------------------------------- check
 def _sample_folder(text: str) -> Path:
+    if not text.strip():
+        raise InputError("the name of the sample is empty", expected="a folder of data/raw")
     path = Path(text)
     if path.is_dir() or "/" in text or "\\" in text:
         return path
