@@ -81,6 +81,13 @@ def test_channel_that_is_not_resolved_is_missing():
     assert np.isfinite(parts["V_sum"]).all()
 
 
+def test_the_set_point_in_words_is_that_of_the_sweep_found_not_of_the_one_asked_for():
+    """A title made of the request would call the sweep at 9 T one at 50 T."""
+    currents = fitted((2.0, 4.0))
+    assert channel_parts(currents, T=300.0).attrs["set_point"] == "4 K, 0 T"
+    assert channel_parts(currents, T=1.0, theta=90.0).attrs["set_point"] == "2 K, 0 T, 0°"
+
+
 def test_an_ambiguous_set_point_is_refused():
     with pytest.raises(ValueError, match="2 values of T: choose one"):
         channel_parts(fitted((2.0, 4.0)))

@@ -202,8 +202,10 @@ def test_sweep_shows_measured_voltage_as_fit_plus_residual():
             "Ic": ("channel", [0.5]),
         },
         coords={"I": I, "channel": [0]},
+        attrs={"set_point": "2 K, 9 T"},
     )
-    figure = diagnostics.channels_of_sweep(parts)
+    figure = diagnostics.channels_of_sweep(parts, title="in plane")
+    assert figure.axes[0].get_title(loc="left") == "in plane, 2 K, 9 T"
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), 2 * I + 0.001 * np.cos(I))
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), np.cos(I))
 

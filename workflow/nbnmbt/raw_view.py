@@ -148,10 +148,14 @@ def read_report(dataset: xr.Dataset) -> Table:
         ("rows dropped", str(report["rows"]["dropped"])),
         *((f"dropped because {why}", str(n)) for why, n in report["dropped_because"].items()),
         ("cells that are no number", str(report["unreadable_cells"])),
-        *((f"converted: {what}", f"in {n} files") for what, n in report["conversions"].items()),
+        *((f"converted: {what}", _files(n)) for what, n in report["conversions"].items()),
         ("sweeps found", str(report["sweeps_found"])),
         ("set-points without a sweep", str(report.get("sweeps_missing", 0))),
     ]
     warnings = sorted({w for entry in report["remarks"] for w in entry.get("warnings", ())})
     rows += [("warning", text) for text in warnings]
     return Table(("what", name), tuple(rows), "read report")
+
+
+def _files(count: int) -> str:
+    return f"in {count} file{'s' if count != 1 else ''}"

@@ -42,7 +42,8 @@ def channel_parts(currents: xr.Dataset, **set_point: float) -> xr.Dataset:
         ``excess_channel(channel, I)`` = V_k - R_k I and ``excess_andreev``; ``V_fit`` and
         ``residual`` as stored by the fit; ``dVdI`` (smoothed data) and ``dVdI_fit`` (of the sum)
         in ohm. A
-        channel that was not resolved is NaN. The set-point is in the scalar coordinates.
+        channel that was not resolved is NaN. The set-point is in the scalar coordinates, and in
+        words in the attribute ``set_point``: the sweep found need not be the one asked for.
 
     Raises
     ------
@@ -104,4 +105,10 @@ def channel_parts(currents: xr.Dataset, **set_point: float) -> xr.Dataset:
             "channel": one["channel"],
             **{name: one[name] for name in ("T", "B", "theta")},
         },
+        attrs={"set_point": _in_words(one, "theta" in set_point)},
     )
+
+
+def _in_words(one: xr.Dataset, rotated: bool) -> str:
+    words = [f"{one[name].item():g} {unit}" for name, unit in (("T", "K"), ("B", "T"))]
+    return ", ".join([*words, *([f"{one['theta'].item():g}°"] if rotated else [])])

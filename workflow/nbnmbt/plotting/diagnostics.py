@@ -154,7 +154,7 @@ def channels_of_sweep(parts: xr.Dataset, *, title: str = "") -> style.PaperFigur
         From `nbnmbt.analysis.channel_parts.channel_parts`. Each part is drawn as its deviation from
         the normal state, so that a channel of an ohm can be seen on a line of twenty.
     title : str
-        One line above.
+        One line above; the set-point of the sweep follows it.
 
     Returns
     -------
@@ -184,7 +184,8 @@ def channels_of_sweep(parts: xr.Dataset, *, title: str = "") -> style.PaperFigur
         right.set(ylabel=style.LABELS["dVdI"], xlim=(np.nanmin(current), np.nanmax(current)))
         low, high = right.get_ylim()
         right.set_ylim(low, high + 0.25 * (high - low))
-        right.legend(loc="upper center", ncols=2)
+        # on white, for the lines of the critical currents run through it
+        right.legend(loc="upper center", ncols=2, frameon=True, framealpha=1, edgecolor="none")
         for channel, value in zip(parts["channel"].values, parts["Ic"].values, strict=True):
             if not np.isfinite(value):
                 continue
@@ -217,8 +218,10 @@ def channels_of_sweep(parts: xr.Dataset, *, title: str = "") -> style.PaperFigur
             axes.tick_params(labelbottom=False)
         figure.align_ylabels([left, rest])
         figure.align_ylabels([right, lower])
-        if title:
-            left.set_title(title, loc="left")
+        # of the sweep that is drawn, which is the nearest to what was asked for
+        words = [text for text in (title, parts.attrs.get("set_point")) if text]
+        if words:
+            left.set_title(", ".join(words), loc="left")
     return figure
 
 
