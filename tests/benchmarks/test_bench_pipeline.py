@@ -15,6 +15,7 @@ from nbnmbt.paths import repo_root
 
 PARTS = (
     "Snakefile",
+    "CITATION.cff",
     "env.yml",
     "pyproject.toml",
     "requirements.lock",
