@@ -217,6 +217,13 @@ def test_every_key_says_what_it_is():
         assert meaning.feeds
 
 
+def test_a_missing_file_of_a_virtual_device_is_no_slip_of_the_pen(tmp_path):
+    synthetic = YAML.replace("measured", "synthetic") + "device: smoke\nseed: 1\n"
+    (told,) = problems(sample(tmp_path, yaml=synthetic, file="b.dat"))
+    assert told.endswith("remove the folder dev, and device smoke is simulated again.")
+    assert "did you mean" not in told
+
+
 def test_nearest_names():
     assert nearest("RT interface", MEASUREMENTS) == "rt_interface"
     assert nearest("zzz", MEASUREMENTS) is None

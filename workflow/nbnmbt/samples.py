@@ -570,12 +570,13 @@ def _row(
     elif not (directory / name).is_file():
         there = [p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()]
         close = nearest(name, there)
-        wrong(
-            "file",
-            "there is no such file in the sample folder",
-            found=name,
-            advice=f"did you mean {close!r}?" if close else None,
-        )
+        advice = f"did you mean {close!r}?" if close else None
+        if info is not None and info.provenance == "synthetic" and info.device:
+            # nobody mistyped it: files of a virtual device are written with their sheet
+            advice = (
+                f"remove the folder {directory.name}, and device {info.device} is simulated again"
+            )
+        wrong("file", "there is no such file in the sample folder", found=name, advice=advice)
     points: dict[str, float | None] = {}
     for column, (low, high, unit) in _SET_POINT_BOUNDS.items():
         text = fields.get(column, "")
