@@ -151,4 +151,9 @@ class Mergers(Censoring):
             twins.append(self._best_start(here, pair, noise, contact))
         best = min(twins, key=lambda fit: fit.objective[0])
         left = (best.chi2_nu[0] - 1.0) / max(single.chi2_nu[0] - 1.0, 1e-9)
-        return bool(aicc(best)[0] < aicc(single)[0] - 20.0 and left < 0.3)
+        rivals = [single]
+        if self.layout.shared_noise and known.size > 1:
+            # A channel that is only wider or narrower than the others is still one.
+            layout = vi_fit.Layout(channels=known.size, shared_noise=False)
+            rivals.append(self._best_start(here, known, noise, contact, layout))
+        return bool(all(aicc(best)[0] < aicc(fit)[0] - 20.0 for fit in rivals) and left < 0.3)

@@ -110,9 +110,10 @@ class StartValues(Seeding):
         seeds: Array,
         noise_starts: list[float],
         contacts: list,
+        layout: vi_fit.Layout | None = None,
     ) -> vi_fit.Fit:
         """Fit one trace from all combinations of starts and keep the deepest minimum."""
-        layout = self._layout(seeds.size)
+        layout = self._layout(seeds.size) if layout is None else layout
         there = np.isfinite(seeds)
         combinations = [(t, c) for t in noise_starts for c in contacts]
         n = len(combinations)

@@ -843,7 +843,16 @@ class _Problem:
             factor = np.where(crossing, 0.5 * factor, factor)
         if together is not None:
             factor[:] = factor.min()
-        return self.project(x + factor[:, None] * step)
+        trial = x + factor[:, None] * step
+        # Halving alone cannot part a pair that is pressed together. To the model two channels that
+        # have changed places are the same two, so the lower one is called k again.
+        for row in np.flatnonzero(_crossing(trial, present, layout)):
+            here = np.flatnonzero(present[row])
+            order = here[np.argsort(trial[row, layout.ln_Ic][here], kind="stable")]
+            blocks = [layout.ln_Ic, layout.beta] + [layout.ln_Tn] * (not layout.shared_noise)
+            for block in blocks:
+                trial[row, block.start + here] = trial[row, block.start + order]
+        return self.project(trial)
 
     def result(self, x: Array, state: _State, converged: NDArray[np.bool_], iterations: int) -> Fit:
         """Collect parameters, covariance and model curves."""
