@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from current_sweeps import sweeps
 
 from nbnmbt.analysis import merging
+from nbnmbt.analysis.critical_currents import Options, extract
 
 
 def test_distance_is_judged_by_the_wider_peak():
@@ -55,3 +58,24 @@ def test_pairs_reach_only_their_own_channels():
     close = np.array([[False, True, False]])
     merged = merging.merged_pairs(close, np.ones((1, 4), dtype=bool), (1, 1, 1), (0, 0, 0))
     assert merged.tolist() == [[False, True, True, False]]
+
+
+def doubled(where: list[int]):
+    """Eight sweeps of two channels; in some of them the lower one is two, 80 uA apart."""
+    T = np.linspace(2.0, 3.4, 8)
+    plain = [(0.95, 1.0), (2.1, 1.5)]
+    twins = [(0.91, 0.5), (0.99, 0.5), (2.1, 1.5)]
+    ds, other = (sweeps(channels, T=T, Tn=20.0) for channels in (plain, twins))
+    V = ds["V"].copy(deep=True)
+    V[{"T": where}] = other["V"][{"T": where}]
+    return extract(ds.assign(V=V), Options(max_channels=2))
+
+
+def test_labels_fall_where_most_sweeps_say_that_a_channel_is_two():
+    assert "more than one" in doubled([0, 1, 2, 3, 4, 5, 6, 7]).attrs["undetermined"]
+
+
+def test_one_odd_sweep_is_no_second_channel():
+    found = doubled([4])
+    assert "undetermined" not in found.attrs
+    assert np.nanmedian(found["Ic"].sel(channel=1)) == pytest.approx(2.1, abs=1e-3)

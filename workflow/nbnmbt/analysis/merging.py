@@ -121,15 +121,18 @@ class Mergers(Censoring):
 
         Only traces that the model as it stands does not describe are asked, the worst ones. Two in
         place of one must remove most of the misfit: a shape that no channel has is not a second
-        channel.
+        channel. And a good part of the traces must misfit: a single one in which the temperature
+        wandered across a transition is better described by a channel more, too.
         """
         with np.errstate(invalid="ignore"):
             excess = (self.fit.chi2_nu - 1.0) / np.sqrt(2.0 / np.maximum(self.fit.dof, 1))
             misfit = np.flatnonzero((excess > 8.0) & self.usable & self.active.any(axis=1))
         misfit = misfit[np.argsort(-excess[misfit], kind="stable")]
         for k in range(self.K):
-            asked = misfit[self.active[misfit, k]][:traces]
-            if asked.size and np.mean([self._is_double(int(j), k) for j in asked]) >= 0.5:
+            asked = misfit[self.active[misfit, k]]
+            if asked.size < max(0.2 * np.count_nonzero(self.active[self.usable, k]), 1):
+                continue
+            if np.mean([self._is_double(int(j), k) for j in asked[:traces]]) >= 0.5:
                 return k
         return None
 
