@@ -456,6 +456,15 @@ def run(
             "andreev_extrapolation": rival | {"reason": missing},
         }
         return {"T_AR": undetermined(vanishing_temperature, "K", missing)}, statistics
+    merged = json.loads(iv_temperature.attrs.get("undetermined", "{}"))
+    if merged:
+        # A channel that is none of those fitted leaves its own dip or peak at zero bias.
+        reason = f"{next(iter(merged.values()))}; the zero-bias peak cannot be told from them"
+        statistics = {
+            "andreev_peak": entry | {"detected": None, "absent": None, "reason": reason},
+            "andreev_extrapolation": rival | {"reason": reason},
+        }
+        return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
     curve = _heights(iv_temperature, options)
     # A dip at zero bias is no peak: that of the film within its own transition would otherwise
     # count as a rise of the Andreev peak where it ends.
@@ -489,11 +498,6 @@ def run(
             f"no zero-bias peak: its largest height is {significance:.1f} standard uncertainties,"
             f" below {options.detection:g}"
         )
-        return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
-    merged = json.loads(iv_temperature.attrs.get("undetermined", "{}"))
-    if merged:
-        # A channel that is none of those fitted leaves its own dip at zero bias near its Tc.
-        reason = f"{next(iter(merged.values()))}; the zero-bias peak cannot be told from them"
         return {"T_AR": undetermined(vanishing_temperature, "K", reason)}, statistics
     fit = fit_peak(curve, gap_ratio=options.gap_ratio, free_dilution=options.free_dilution)
     other = fit_peak(curve, gap_ratio=options.gap_ratio, free_dilution=not options.free_dilution)
