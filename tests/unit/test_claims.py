@@ -258,6 +258,14 @@ def test_counts():
     assert verdict({"test": "counted", "count": "s/peaks/n", "at_most": 2}, data) == "not supported"
 
 
+def test_what_was_counted_is_listed():
+    features = [{"T": 6.61}, {"T": 10.82}]
+    data = evidence(statistics={"f": {"definition": "d", "n": 2, "all": features}})
+    criterion = {"test": "counted", "count": "s/f/n", "at_least": 2, "listed": "s/f/all"}
+    reason = judge(TypeAdapter(Criterion).validate_python(criterion), data).reason
+    assert "2 found (at 6.6, 10.8 K), at least 2 claimed" in reason
+
+
 @pytest.mark.parametrize(
     ("equals", "sensitive", "expected"),
     [

@@ -166,6 +166,7 @@ class Counted(_Model):
     """A count equals, is at least, or is at most what the paper says.
 
     Too few speak against the claim only where `sensitive` says that one more would have been seen.
+    `listed` names the list of what was counted, each with its temperature.
     """
 
     test: Literal["counted"]
@@ -174,6 +175,7 @@ class Counted(_Model):
     at_least: int | None = None
     at_most: int | None = None
     sensitive: str | None = None
+    listed: str | None = None
 
 
 class Flag(_Model):
@@ -249,6 +251,7 @@ class Claim(_Model):
     measurements: tuple[str, ...]
     published: Published
     shown: str | None = None
+    relation: Literal["", "≥"] = ""
     criteria: tuple[Criterion, ...] = Field(min_length=1)
 
 
@@ -728,9 +731,15 @@ def _counted(criterion: Counted, evidence: Evidence) -> Finding:
     verdict = NOT_SUPPORTED if few or many else SUPPORTED
     if few and criterion.sensitive is not None and not evidence.statistic(criterion.sensitive):
         verdict, tail = INCONCLUSIVE, ", and noise may hide one"
+    where = ""
+    if criterion.listed is not None and found:
+        places = [f"{entry['T']:.1f}" for entry in evidence.statistic(criterion.listed)]
+        where = f" (at {', '.join(places)} K)"
     return Finding(
         verdict=verdict,
-        reason=f"{subject(criterion.count)}: {found or 'none'} found, {wanted} claimed{tail}",
+        reason=(
+            f"{subject(criterion.count)}: {found or 'none'} found{where}, {wanted} claimed{tail}"
+        ),
         value=float(found),
         uncertainty=0.0,
         key=criterion.count,
@@ -933,6 +942,7 @@ def evaluate_claim(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "value": _plain(headline.value),
         "uncertainty": _plain(headline.uncertainty),
         "unit": headline.unit,
+        "relation": claim.relation,
         "z": _plain(headline.z),
         "verdict": worst.verdict,
         "reason": "; ".join(dict.fromkeys(finding.reason for finding in decisive)),
@@ -1084,7 +1094,8 @@ def value_text(entry: Mapping[str, Any]) -> str:
     """Return the claim's recomputed value(error) with its unit, or a dash."""
     if entry["value"] is None:
         return "–"
-    return _show(entry["value"], entry["uncertainty"], entry["unit"])
+    shown = _show(entry["value"], entry["uncertainty"], entry["unit"])
+    return f"{entry.get('relation', '')} {shown}".lstrip()
 
 
 _TEX_SPECIAL = str.maketrans(
@@ -1101,6 +1112,7 @@ _TEX_SPECIAL = str.maketrans(
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "≈": r"$\approx$",
+        "≥": r"$\geq$",
         "<": r"$<$",
         ">": r"$>$",
         "–": "--",
