@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from nbnmbt import dag, plan
 from nbnmbt.errors import InputError
+from nbnmbt.paths import repo_root
 
 
 @pytest.fixture
@@ -139,7 +143,6 @@ def test_a_memo_forgets_what_changed_and_needs_its_folder(tmp_path):
 
 def test_a_wrong_configuration_is_found_again_at_every_start(tmp_path):
     from nbnmbt.config import schema
-    from nbnmbt.paths import repo_root
 
     folder = tmp_path / "workflow" / "config"
     folder.mkdir(parents=True)
@@ -148,3 +151,20 @@ def test_a_wrong_configuration_is_found_again_at_every_start(tmp_path):
     for _ in range(2):
         with pytest.raises(InputError, match="no key 'sampel'"):
             dag.check_build({"sampel": "a"}, tmp_path)
+
+
+def test_the_package_alone_holds_blas_to_one_thread_unless_told_otherwise():
+    """A notebook in JupyterLab has no Snakemake around it that would."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    code = f"import nbnmbt, os; print([os.environ[n] for n in {names}])"
+
+    def seen(**chosen: str) -> str:
+        clean = {k: v for k, v in os.environ.items() if k not in names}
+        clean["PYTHONPATH"] = str(repo_root() / "workflow")
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, env=clean | chosen, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert seen() == "['1', '1', '1']"
+    assert seen(OPENBLAS_NUM_THREADS="4") == "['1', '4', '1']"

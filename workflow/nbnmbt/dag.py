@@ -35,7 +35,7 @@ __all__ = [
 
 
 def prepare_environment(root: Path) -> None:
-    """Make every job use this checkout's package and this interpreter, on one BLAS thread each.
+    """Make every job use this checkout's package and this interpreter.
 
     Parameters
     ----------
@@ -50,9 +50,6 @@ def prepare_environment(root: Path) -> None:
 
     prepend("PYTHONPATH", str(root / "workflow"))
     prepend("PATH", str(Path(sys.executable).parent))
-    # Snakemake runs one job a core. One thread also keeps sums in one order: same bytes each time.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def devices(root: Path | None = None) -> dict[str, Path]:
