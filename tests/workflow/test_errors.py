@@ -45,6 +45,11 @@ def test_an_unknown_sample_names_the_nearest(checkout):
     assert "did you mean 'smoke'?" in sentence_of(said, "no sample 'smke'")
 
 
+def test_a_sample_cannot_take_the_folder_of_a_study(checkout):
+    said = stopped(checkout, "-n", "--config", "sample=coverage")
+    assert "results/coverage belongs to the study of that name" in said
+
+
 def test_an_unknown_configuration_key_names_the_nearest(checkout):
     said = stopped(checkout, "-n", "--config", "analysis={lops: {}}")
     assert "no key 'analysis.lops'; did you mean 'loops'?" in said

@@ -134,6 +134,10 @@ def known_samples(root: Path | None = None) -> list[str]:
     return list(dict.fromkeys([*brought, *devices(root)]))
 
 
+#: Folders of results/ that are no sample.
+STUDIES = ("controls", "coverage")
+
+
 def check_build(config: Mapping[str, Any], root: Path | None = None) -> list[str]:
     """Check configuration and samples before any work is planned.
 
@@ -160,6 +164,11 @@ def check_build(config: Mapping[str, Any], root: Path | None = None) -> list[str
     names = samples_of(config)
     simulated = devices(root)
     for name in names:
+        if name in STUDIES:
+            raise InputError(
+                f"a sample cannot be named '{name}': results/{name} belongs to the study of that name",
+                advice=f"rename data/raw/{name}",
+            )
         if name in simulated:
             device_bases(name, root)
             continue

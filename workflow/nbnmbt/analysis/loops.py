@@ -2064,7 +2064,7 @@ def _dataset(
             "residual": over_B(fit.R - wander - fitted, "corrected resistance less fit"),
         },
         coords={
-            "branch": ("branch", ["up", "down"]),
+            "branch": ("branch", ["up", "down"], {"long_name": "direction of the field sweep"}),
             "T": ("T", fit.T, {"units": "K", "long_name": "temperature"}),
             "B": ("B", fit.B, {"units": "T", "long_name": "magnetic field"}),
         },

@@ -100,7 +100,11 @@ def stack(axes: Axes, data: xr.Dataset, *, fill: float = 2.6) -> xr.Dataset:
             "reference": style.quantity(reference, "T", "ohm", "median resistance of the loop"),
         },
         coords={
-            "branch": ("branch", [str(b) for b in table["branch"].values]),
+            "branch": (
+                "branch",
+                [str(b) for b in table["branch"].values],
+                {"long_name": "direction of the field sweep"},
+            ),
             "T": style.quantity(temperatures, "T", "K", "temperature"),
             "B": style.quantity(field, "B", "T", "magnetic field"),
         },

@@ -579,7 +579,11 @@ def critical_currents(
                     fine_dim: style.quantity(
                         fine[along].values, fine_dim, "K" if along == "T" else "T", "grid of fits"
                     ),
-                    "fit_channel": ("fit_channel", fine["channel"].values),
+                    "fit_channel": (
+                        "fit_channel",
+                        fine["channel"].values,
+                        {"long_name": "k of the paper"},
+                    ),
                 },
             )
         )
