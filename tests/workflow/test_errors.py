@@ -47,7 +47,7 @@ def test_an_unknown_sample_names_the_nearest(checkout):
 
 def test_a_sample_cannot_take_the_folder_of_a_study(checkout):
     said = stopped(checkout, "-n", "--config", "sample=coverage")
-    assert "results/coverage belongs to the study of that name" in said
+    assert "no sample can be named 'coverage': results/coverage belongs to the study" in said
 
 
 def test_an_unknown_configuration_key_names_the_nearest(checkout):
