@@ -166,7 +166,8 @@ def check_build(config: Mapping[str, Any], root: Path | None = None) -> list[str
     for name in names:
         if name in STUDIES:
             raise InputError(
-                f"no sample can be named {name!r}: results/{name} belongs to the study of that name",
+                f"no sample can be named {name!r}: results/{name} belongs to the study of "
+                "that name",
                 advice=f"rename data/raw/{name}",
             )
         if name in simulated:
