@@ -27,6 +27,7 @@ CASES = {
     "N08_tilt": (ANGLE, ["C24", "C21"]),
     "N12_lag_remanence_only": (LOOPS, ["C26", "C28", "C30"]),
     "N17_swapped_orientation": (ANGLE, ["C24", "C23", "C22", "C21"]),
+    "N21_noisy_meters": ([*LOOPS, "mr_mnbi2te4", "mr_interface"], ["C05", "C26", "C28", "C30"]),
 }
 
 
