@@ -193,6 +193,19 @@ def test_a_missing_peak_leaves_a_gap_and_no_swap():
     np.testing.assert_allclose(ridge, lines)
 
 
+def test_a_channel_lost_long_ago_does_not_take_the_peak_of_one_that_is_there():
+    """The film's peak comes down, curving, to where the lowest channel was last seen."""
+    T = [2.0, 2.2, 2.4, 9.5, 9.75, 10.0, 10.25]
+    lines = [
+        [0.62, 5.8],
+        [0.58, 5.75],
+        [0.54, 5.7],
+        *([np.nan, x] for x in (0.72, 0.56, 0.4, 0.27)),
+    ]
+    ridge = along_T(lines, T, gate=0.08, relative_gate=2.0)
+    np.testing.assert_allclose(ridge, lines)
+
+
 def test_a_peak_far_from_the_prediction_is_no_continuation():
     T = np.arange(5.0)
     lines = [[1.0], [0.98], [0.96], [1.6], [0.92]]

@@ -816,6 +816,12 @@ def _report(
     parts: dict[str, StepFit] | None = None
     if sides and both:
         parts = {}
+        if interface:
+            # What the contact does is the same at both signs. Chosen anew on half of the data it
+            # came out differently now and then, and that passed for an asymmetry of the fields.
+            term = (shape.moment or "smooth") if shape.degree else "none"
+            changes = {"andreev_term": term, "smooth_degree": shape.degree or "aicc"}
+            options = options.model_copy(update=changes)
         for name, side in (("+", B > 0), ("-", B < 0)):
             parts[name] = fit_steps(
                 B[side],

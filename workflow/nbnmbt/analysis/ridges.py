@@ -162,7 +162,9 @@ def match_polarities(positive: Peaks, negative: Peaks, *, tolerance: float = 0.5
     )
 
 
-def align(expected: ArrayLike, found: ArrayLike, *, gate: ArrayLike) -> list[tuple[int, int]]:
+def align(
+    expected: ArrayLike, found: ArrayLike, *, gate: ArrayLike, handicap: ArrayLike = 0.0
+) -> list[tuple[int, int]]:
     """Pair expected with found positions, keeping their order.
 
     Dynamic programming over the two ascending lists: a pair costs (distance/gate)^2, leaving an
@@ -175,6 +177,8 @@ def align(expected: ArrayLike, found: ArrayLike, *, gate: ArrayLike) -> list[tup
         Ascending positions. An expected NaN stays without partner.
     gate : array_like
         Largest distance, one for all or one for each expected position.
+    handicap : array_like
+        Cost of any pair of an expected position, on top of its distance; below 1.
 
     Returns
     -------
@@ -190,6 +194,7 @@ def align(expected: ArrayLike, found: ArrayLike, *, gate: ArrayLike) -> list[tup
     distance = np.abs(expected[:, None] - found[None, :])
     with np.errstate(invalid="ignore", divide="ignore"):
         cost = np.square(distance / gate[:, None])
+        cost = cost + np.broadcast_to(np.asarray(handicap, dtype=float), expected.shape)[:, None]
     cost = np.where(np.isfinite(cost), cost, 2.0)
     total = np.zeros((K + 1, N + 1))
     total[1:, 0] = np.arange(1, K + 1)
@@ -321,7 +326,10 @@ def track(
             gates[k] += relative_gate * past[-1][1]
         trace = peaks.get(here)
         if trace is not None and trace.size:
-            pairs = align(expected, trace.position, gate=gates)
+            # What vanished long ago is expected anywhere by now: a peak belongs rather to the
+            # channel that was there in the last trace.
+            lost = np.array([not np.isfinite(ridge[(k, *before[0])]) for k in range(K)])
+            pairs = align(expected, trace.position, gate=gates, handicap=0.5 * lost)
             alive = np.flatnonzero(np.isfinite(expected))
             if not on_line and len(pairs) < alive.size == trace.size:
                 # The first step along a line has no slope to go by and may be a long one. As many
