@@ -358,7 +358,8 @@ def amplitude(fit: HarmonicFit, harmonic: int = 2) -> tuple[float, float]:
     The amplitude A of two components with error s is Rayleigh-distributed about zero, so
     ``sqrt(max(A**2 - s**2, 0))`` is quoted. Near zero the uncertainty is enlarged by up to 14 %,
     which makes the interval of one standard uncertainty cover the truth in 67 to 82 % of cases and
-    that of two in 93 to 97 %, for every true amplitude.
+    that of two in 93 to 97 %, for every true amplitude, if s is known. It comes from the residuals
+    of few angles, so the uncertainty is the standard deviation of Student's t, not s.
 
     Parameters
     ----------
@@ -377,7 +378,10 @@ def amplitude(fit: HarmonicFit, harmonic: int = 2) -> tuple[float, float]:
         return math.nan, math.nan
     value = math.sqrt(max(raw**2 - error**2, 0.0))
     ratio = value / error if error > 0 else math.inf
-    return 100 * value, 100 * error * math.sqrt(1 + 0.3 * math.exp(-(ratio**2) / 4))
+    # The error is itself estimated from few residuals: the standard deviation of Student's t.
+    student = math.sqrt(fit.dof / (fit.dof - 2)) if fit.dof > 2 else math.inf
+    error *= student * math.sqrt(1 + 0.3 * math.exp(-(ratio**2) / 4))
+    return 100 * value, 100 * error
 
 
 def two_fold_of_position(fit: HarmonicFit) -> tuple[float, float]:
