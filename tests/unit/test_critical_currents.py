@@ -287,6 +287,18 @@ def test_bare_film_carries_the_label_of_the_film():
     assert resolved(extract(ds)).tolist() == [cc.NBN_CHANNEL]
 
 
+@pytest.mark.parametrize("planted", [0.0005, 0.0015])
+def test_an_upper_limit_lies_above_what_is_there(planted):
+    """Just below Tc a current of 1 uA only bends V(I): the limit must not exclude it."""
+    scale = [1, 0.8, 0.6, planted / 2.1]
+    ds = sweeps([(2.1, 20.0)], T=[2.0, 2.2, 2.4, 2.6], scale=scale, noise=2e-4)
+    ds.attrs["configuration"] = "NbN"
+    found = extract(ds)
+    last = found.sel(channel=cc.NBN_CHANNEL).isel(T=-1).squeeze()
+    assert int(last["resolved"]) == 0
+    assert not float(last["Ic"]) < 0.9 * planted
+
+
 # ---------------------------------------------------------------------------------- merged peaks
 def test_merged_channels_are_undetermined_and_say_why():
     out = extract(sweeps([(0.95, 1.0), (0.965, 1.0), (2.1, 1.5)], I=np.linspace(-3, 3, 601)))

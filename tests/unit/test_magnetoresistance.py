@@ -88,6 +88,15 @@ def test_interface_with_contact_term_is_unbiased(rho):
         assert found.uncertainty < 0.05
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_contact_is_the_same_at_both_signs(seed):
+    R = noisy(8 * mt.magnetoresistance(B) + contact(B, 0.25), seed)
+    fit = mr.fit_steps(B, R, FAST, interface=True)
+    assert {side.contact for side in fit.sides.values()} == {fit.contact}
+    found = mr.field_asymmetry(mr.side_symmetry(fit), "flop")
+    assert abs(found.value) < 4 * found.uncertainty < 0.1
+
+
 def test_without_the_contact_term_the_saturation_field_is_missed():
     R = 8 * mt.magnetoresistance(B) + contact(B)
     fit = mr.fit_steps(B, R, mr.Options(andreev_term="none", calibration_draws=100), interface=True)

@@ -205,7 +205,10 @@ class Censoring(JointFit):
         layout = self.layout
         Tn = np.where(np.isfinite(self.Tn_prior[0, 0]), np.exp(self.Tn_prior[0, 0]), 50.0)
         unit = float(Tn / rsj.gamma(1.0, 1.0))
-        ladder = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0]) * unit
+        # Dense at the low end: chi2 rises there with the fourth power of Ic, and a straight line to
+        # the first step would put the limit far too low.
+        rungs = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0]
+        ladder = np.array(rungs) * unit
         n, steps = rows.size, ladder.size
         many, which = np.repeat(rows, steps), np.repeat(ks, steps)
         start = self.fit.parameters[many].copy()

@@ -390,6 +390,7 @@ def fit_steps(
     interface: bool = False,
     seed: object = "",
     sides: bool = True,
+    contact: tuple[str | None, int, float] | None = None,
 ) -> StepFit:
     """Fit steps, parabola and saturation bend to R(B), both field directions together.
 
@@ -407,6 +408,9 @@ def fit_steps(
         Names the random stream of the calibration.
     sides : bool
         Whether the two field directions are also fitted alone.
+    contact : tuple, optional
+        Contact term of the interface where it is known: its moment, the degree of its smooth part,
+        and the strength rho, which then is not fitted.
 
     Returns
     -------
@@ -470,7 +474,7 @@ def fit_steps(
             noise=float(np.std(smooth) * scale),
         )
     if interface:
-        best, shape = _with_contact(B, y, search, found, options, both)
+        best, shape = _with_contact(B, y, search, found, options, both, contact)
     else:
         best, shape = _without_contact(B, y, search, found, options, both)
     while best["position"].flops.size < options.maximum_steps:
@@ -529,8 +533,18 @@ def _with_contact(
     found: dict[str, Any],
     options: Options,
     both: bool,
+    contact: tuple[str | None, int, float] | None = None,
 ) -> tuple[dict[str, Any], _Shape]:
     """Fit the interface with each kind of contact term and degree; return the best by AICc."""
+    if contact is not None:
+        moment, degree, rho = contact
+        shape = replace(search, degree=degree, moment=moment, depth=options.proximity_depth)
+        low, high = options.flop_search_range
+        flops = np.arange(low, min(high, found["saturation"] - 1.0), 0.2)
+        starts = [_start(flop, found["saturation"], rho) for flop in flops]
+        scores = [(_rss(shape.full(B, start), y), n) for n, start in enumerate(starts)]
+        fit = _refine(B, y, shape, starts[min(scores)[1]], both, hold_rho=True)
+        return _average([(_aicc(fit["rss"], B.size, fit["k"]), fit, shape)])
     kinds = {
         "auto": ("m_z2", "h2", None),
         "m_z2": ("m_z2",),
@@ -605,7 +619,13 @@ def _rss(matrix: FloatArray, y: FloatArray) -> float:
 
 
 def _refine(
-    B: FloatArray, y: FloatArray, shape: _Shape, begin: _Position, both: bool
+    B: FloatArray,
+    y: FloatArray,
+    shape: _Shape,
+    begin: _Position,
+    both: bool,
+    *,
+    hold_rho: bool = False,
 ) -> dict[str, Any]:
     """Least-squares fit of step fields, common width, saturation field, its width and offset."""
     from scipy.optimize import least_squares
@@ -626,7 +646,7 @@ def _refine(
     upper = np.array([0.9 * top] * count + [1.0, top - 0.2, 1.0, 0.2, 5.0])
     free = np.ones(start.size, dtype=bool)
     free[-2] = both
-    free[-1] = shape.moment is not None
+    free[-1] = shape.moment is not None and not hold_rho
     start = np.clip(start, lower + 1e-6, upper - 1e-6)
 
     def position(values: FloatArray) -> _Position:
@@ -816,12 +836,6 @@ def _report(
     parts: dict[str, StepFit] | None = None
     if sides and both:
         parts = {}
-        if interface:
-            # What the contact does is the same at both signs. Chosen anew on half of the data it
-            # came out differently now and then, and that passed for an asymmetry of the fields.
-            term = (shape.moment or "smooth") if shape.degree else "none"
-            changes = {"andreev_term": term, "smooth_degree": shape.degree or "aicc"}
-            options = options.model_copy(update=changes)
         for name, side in (("+", B > 0), ("-", B < 0)):
             parts[name] = fit_steps(
                 B[side],
@@ -833,6 +847,9 @@ def _report(
                 interface=interface,
                 seed=(seed, name),
                 sides=False,
+                # What the contact does is the same at both signs. Fitted anew on half of the data
+                # it came out differently now and then, and that passed for an asymmetry.
+                contact=(shape.moment, shape.degree, at.rho) if interface else None,
             )
     return StepFit(
         reason=None,
