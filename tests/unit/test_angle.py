@@ -306,6 +306,14 @@ def test_a_tilt_is_named_as_the_cause_and_taken_off():
     assert entry["lower"] < 0.02 < entry["lower_with_tilt"]
 
 
+def test_a_tilt_is_named_before_it_reaches_the_margin():
+    _, statistics = angle.run(
+        rotation(tilt=1.0), None, Options(**FAST), out_of_plane=sweep("out-of-plane")
+    )
+    assert statistics["angle_invariance_Ic0_9T"]["lower"] < 0.02
+    assert statistics["tilt"]["caused_by_tilt"] is True
+
+
 def test_a_tilt_too_small_to_matter_is_measured_and_not_blamed():
     _, statistics = angle.run(
         rotation(tilt=0.2), None, Options(**FAST), out_of_plane=sweep("out-of-plane")

@@ -87,7 +87,13 @@ class Options(BaseModel):
         description="Two-fold amplitude over mean below which a quantity counts as invariant.",
         json_schema_extra={"sweep": [0.01, 0.02, 0.03]},
     )
-    strict_margin: float = Field(0.01, gt=0, lt=1, description="Second, stricter margin reported.")
+    strict_margin: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="Second, stricter margin reported; above it a modulation is asked whether a tilt"
+        " makes it.",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the one-sided bounds.")
     significance: float = Field(
         0.01,
@@ -1118,9 +1124,9 @@ def _tilt(
         slopes.append(slope)
         scales.append(fit.residual)
     outcome = tilt_fit(theta, values, fields, slopes, scales)
-    # Every stage is tilted a little; it matters where it makes Ic look anisotropic.
+    # Every stage is tilted a little; it matters where Ic is not invariant by the strict margin.
     bounds = [statistics[f"angle_invariance_{_name(key)}"]["upper"] for key in keys]
-    matters = any(bound is not None and bound > options.margin for bound in bounds)
+    matters = any(bound is not None and bound > options.strict_margin for bound in bounds)
     statistics["tilt"] = {
         "definition": definition_of(tilt_fit),
         "preferred": outcome.preferred,
