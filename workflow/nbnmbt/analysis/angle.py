@@ -91,8 +91,8 @@ class Options(BaseModel):
         0.01,
         gt=0,
         lt=1,
-        description="Second, stricter margin reported; above it a modulation is asked whether a tilt"
-        " makes it.",
+        description="Second, stricter margin reported; above it a modulation is asked whether a"
+        " tilt makes it.",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the one-sided bounds.")
     significance: float = Field(
