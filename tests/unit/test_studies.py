@@ -141,6 +141,7 @@ def test_an_amplitude_planted_at_zero_has_coverage_and_no_pull():
             variance={2: 1e-8},
             f={},
             p_value={},
+            dof=1000,
         )
         value, uncertainty = amplitude(fit)
         runs.append({"numbers": {"A": {"value": value, "uncertainty": uncertainty, "truth": 0.0}}})
