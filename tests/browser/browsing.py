@@ -136,8 +136,17 @@ class Notebook:
     def saved(self, path: Path) -> list[dict[str, Any]]:
         """Save the notebook and return the code cells of the file; none may have failed."""
         self.menu("File", "Save Notebook")
-        self.wait(lambda: '"execution_count": 1,' in path.read_text(encoding="utf-8"))
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found: list[dict[str, Any]] = []
+
+        def whole() -> bool:
+            # The server writes while this reads: half a file is no file yet.
+            text = path.read_text(encoding="utf-8")
+            with contextlib.suppress(json.JSONDecodeError):
+                found[:] = json.loads(text)["cells"]
+            return bool(found) and '"execution_count": 1,' in text
+
+        self.wait(whole)
+        cells = found
         code = [cell for cell in cells if cell["cell_type"] == "code"]
         assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
         errors = [o for cell in code for o in cell["outputs"] if o["output_type"] == "error"]
