@@ -65,6 +65,28 @@ def test_free_pair_breaking_recovers_the_forward_model():
         assert fit.chi2_nu < 0.5
 
 
+def test_tc_does_not_hang_on_how_the_pair_breaking_falls():
+    """Exchange that weakens on the way to Tc looks like stronger, constant pair breaking."""
+    T = np.arange(2, 5.81, 0.2)
+    planted = {"Ic0": 1.0, "Tc": 6.0, "alpha": 0.06}
+    true = LawFit(law="usadel-exchange", parameters=planted, uncertainties={})
+    noise = 1e-4
+    errors, pulls, constant = [], [], []
+    for seed in range(8):
+        y = evaluate(true, T) + noise * np.random.default_rng(seed).standard_normal(T.size)
+        data = curve(T, y, noise)
+        laws = ("usadel-exchange", "usadel", "kupriyanov-lukichev")
+        fits = {name: fit_law(data, name) for name in laws}
+        value, error = critical_temperature(fits, "average")
+        errors.append(error)
+        pulls.append((value - 6.0) / error)
+        constant.append(fits["usadel"].parameters["Tc"] - 6.0)
+    assert np.mean(constant) < -5e-4
+    assert max(errors) < 3e-3
+    assert np.mean(np.abs(pulls) < 1) > 0.4
+    assert np.max(np.abs(pulls)) < 3
+
+
 def test_uncertainties_of_tc_match_the_scatter():
     pulls = []
     for seed in range(60):

@@ -78,6 +78,7 @@ CONFIGURATION_NAMES: Mapping[str, str] = {
 
 LAW_NAMES: Mapping[str, str] = {
     "usadel": "depairing (Usadel)",
+    "usadel-exchange": "depairing by exchange",
     "kupriyanov-lukichev": "Kupriyanov–Lukichev",
     "bardeen": "Bardeen",
     "two-fluid": "two-fluid",
