@@ -48,6 +48,19 @@ def test_noise_parts_are_recovered(scatter, reading):
     assert 0.6 * reading < sigma[0] < 3 * reading
 
 
+def test_a_sharp_step_is_not_taken_for_scatter_of_the_abscissa():
+    """Few points on a step that ends in a corner, as R(T) does at Tc: 0.3 mK stays below 1 mK."""
+    x = np.arange(9.6, 11.6, 0.04)
+    found = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        read = x + rng.normal(0, 3e-4, x.size)
+        y = 14 * np.minimum(1 / (1 + np.exp(-(x - 10.9) / 0.06)) / 0.9, 1)
+        y = y * (1 + 1e-4 * rng.normal(0, 1, x.size))
+        found.append(lr.noise_level(read, y)[2]["abscissa"])
+    assert 1.5e-4 < np.sqrt(np.mean(np.square(found))) < 1e-3
+
+
 def test_extremum_and_crossing_by_hand():
     x = np.arange(7.0)
     position, height = lr.extremum(x, -((x - 3.25) ** 2)[None, :])

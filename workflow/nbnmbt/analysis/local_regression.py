@@ -115,7 +115,8 @@ def noise_level(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, d
     The variance model is sigma_i^2 = a^2 + (b y_i)^2 + (c dy/dx)^2: reading noise, gain noise, and
     scatter of the abscissa (thermometer, magnet), which matters where the curve is steep. The
     three are maximum-likelihood estimates from the residuals of a narrow local cubic, each scaled
-    by its own leverage.
+    by its own leverage. Where the curve is steep a corner of it looks like scatter of the abscissa,
+    so that part is held below the median of the steep points about a local quintic.
 
     Parameters
     ----------
@@ -171,6 +172,14 @@ def noise_level(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, d
     ]
     fit = min(fits, key=lambda each: each.fun)
     parts = np.exp(fit.x)
+    flat = parts[:2] @ columns[:2] + floor
+    steep = parts[2] * columns[2] > 9 * flat
+    if np.count_nonzero(steep) >= 6:
+        finer = _nearest_polynomial(x, neighbours=8, degree=5)[0]
+        leverage = 1 - 2 * np.diag(finer) + np.sum(finer**2, axis=1)
+        residual2 = (y - finer @ y) ** 2 / np.clip(leverage, 1e-3, None)
+        typical2 = float(np.median(residual2[steep] / slope[steep] ** 2)) / 0.4549
+        parts[2] = min(parts[2], typical2 / steep2)
     sigma = np.sqrt(parts @ columns + floor)
     named = {
         "reading": float(np.sqrt(parts[0] * scale2)),

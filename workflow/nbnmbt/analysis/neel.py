@@ -480,7 +480,7 @@ def largest_slope_temperature(cusp: Cusp) -> Estimate:
         cusp,
         draws - cusp.slope_smoothing_shift,
         "dR/dT has no maximum below the cusp",
-        systematic=0.3 * abs(cusp.slope_smoothing_shift),
+        systematic=0.2 * abs(cusp.slope_smoothing_shift),
         smoothing_shift=cusp.slope_smoothing_shift,
         bias="about -0.3, -0.6, -1.0 K for a T_N spread of 0.15, 0.3, 0.5 K",
     )

@@ -321,9 +321,9 @@ def _fraction(func: Any, transition: Transition, fraction: float) -> Estimate:
     if transition.reason:
         return undetermined(func, "K", transition.reason)
     found = crossing(transition.T, transition.r, fraction)
-    # A fifth of what another model of the normal state would change stays as uncertainty.
+    # A twentieth of what another model of the normal state would change stays as uncertainty.
     other = crossing(transition.T, transition.r_alternative, fraction)[0]
-    model = 0.2 * abs(float(other - found[0]))
+    model = 0.05 * abs(float(other - found[0]))
     return _of_draws(
         func,
         found,
