@@ -297,7 +297,7 @@ class Fit:
         Model evaluations needed for the slowest trace.
     V, dVdI, dVdT : ndarray, shape (n, m)
         Model voltage (mV), differential resistance (ohm) and temperature derivative through the
-        critical currents (mV/K; with the prior's beta_k) at the points.
+        critical currents (mV/K; with beta_k held within what is expected) at the points.
     """
 
     layout: Layout
@@ -866,6 +866,11 @@ class _Problem:
         covariance[~self.has_points] = np.nan
         V, dVdI, dVdT = np.empty_like(self.I), np.empty_like(self.I), np.empty_like(self.I)
         one = np.ones_like
+        betas = np.arange(layout.beta.start, layout.beta.stop)
+        with np.errstate(divide="ignore"):
+            reach = 2.0 / np.sqrt(self.prior.precision[:, betas, betas])
+        mean = self.prior.mean[:, layout.beta]
+        expected = np.clip(parameters[:, layout.beta], mean - reach, mean + reach)
         for block in self.blocks(rows):
             basis, rest, parts = self.basis(block, parameters[block])
             linear = parameters[block, layout.nonlinear :]
@@ -874,8 +879,8 @@ class _Problem:
             self._nonlinear_columns(jacobian, one(self.I[block]), parts, parameters[block])
             dVdI[block] = -jacobian[:, 0]
             by_log = jacobian[:, layout.ln_Ic]
-            # Expected slopes: those of a single trace may be anything where its fit is bad.
-            beta = np.where(self.free[block, layout.beta], self.prior.mean[block, layout.beta], 0.0)
+            # Fitted slopes, within what is expected: that of a bad fit may be anything.
+            beta = np.where(self.free[block, layout.beta], expected[block], 0.0)
             dVdT[block] = (beta[:, None, :] @ by_log)[:, 0, :]
         missing = self.w == 0
         V[missing], dVdI[missing], dVdT[missing] = np.nan, np.nan, np.nan
