@@ -69,10 +69,10 @@ class Options(BaseModel):
     )
     field_tolerance_T: float = Field(0.05, gt=0, description="How far a set-point may be off (T).")
     harmonics: tuple[int, ...] = Field(
-        (1, 2, 3, 4),
+        (1, 2, 3, 4, 6),
         description="Harmonics of theta in the fit; the highest are left out where there are too"
-        " few angles.",
-        json_schema_extra={"sweep": [[1, 2], [1, 2, 4], [1, 2, 3, 4]]},
+        " few angles. A two-fold noise temperature gives the width even ones.",
+        json_schema_extra={"sweep": [[1, 2], [1, 2, 4], [1, 2, 3, 4], [1, 2, 3, 4, 6]]},
     )
     weights: Literal["equal", "inverse variance"] = Field(
         "equal",
@@ -289,7 +289,7 @@ def harmonic_fit(
     y: np.ndarray,
     sigma: np.ndarray,
     *,
-    harmonics: Sequence[int] = (1, 2, 3, 4),
+    harmonics: Sequence[int] = (1, 2, 3, 4, 6),
     weights: str = "equal",
 ) -> HarmonicFit:
     """Fit a constant and harmonics of the angle by least squares.

@@ -89,8 +89,8 @@ class Options(BaseModel):
     description_floor: float = Field(
         5e-4,
         ge=0,
-        description="Fraction of Ic added in quadrature to its uncertainty: no polynomial follows a"
-        " depairing curve more closely, however small the noise of the measurement.",
+        description="Fraction of Ic added in quadrature to its uncertainty when a kink is looked"
+        " for: no polynomial follows a depairing curve more closely, however small the noise.",
         json_schema_extra={"sweep": [2e-4, 5e-4, 2e-3]},
     )
     draws: int = Field(
@@ -121,19 +121,12 @@ class Options(BaseModel):
         description="Largest standard deviation of the distribution of kink fields.",
         json_schema_extra={"sweep": [0.2, 0.27, 0.4]},
     )
-    shape_allowance: float = Field(
-        0.15,
-        ge=0,
-        description="Fraction of the recovery length added in quadrature to the uncertainty of B*,"
-        " for what the assumed shape of the step does to its onset.",
-        json_schema_extra={"sweep": [0.0, 0.15, 0.3]},
-    )
     extrapolation_allowance: float = Field(
-        0.015,
+        0.01,
         ge=0,
         description="Fraction of the jump added in quadrature to its uncertainty, for how the"
         " smooth curves on either side are continued to B*.",
-        json_schema_extra={"sweep": [0.0, 0.015, 0.03]},
+        json_schema_extra={"sweep": [0.0, 0.01, 0.03]},
     )
     slope_window_T: float = Field(
         1.0,
@@ -476,8 +469,7 @@ def locate_kink(
     window: float = 0.5,
     longest_recovery: float = 0.4,
     largest_smear: float = 0.27,
-    shape_allowance: float = 0.15,
-    extrapolation_allowance: float = 0.015,
+    extrapolation_allowance: float = 0.01,
 ) -> KinkLocation:
     """Profile the kink field: a step that sets in at B*, partly at once and partly with an exponential recovery, smeared by a Gaussian distribution of B*, on a smooth curve with a change of slope.
 
@@ -498,9 +490,6 @@ def locate_kink(
         Centre and half width of the search (T).
     longest_recovery, largest_smear : float
         Bounds of the widths (T).
-    shape_allowance : float
-        Fraction of the recovery length that the shape of the step leaves uncertain in B*. Without
-        it the uncertainty is too small where the data cannot tell the two kinds of step apart.
     extrapolation_allowance : float
         Fraction of the jump that the continuation of the smooth curves leaves uncertain.
 
@@ -540,17 +529,14 @@ def locate_kink(
         [np.interp(axis, f["edges"], f["cumulative"], left=0, right=1) for f in families], axis=0
     )
 
-    allowance = 0.0 if sharp_only else shape_allowance * mean_of("recovery")
-    widen = math.sqrt(1 + allowance**2 / field_variance)
-
-    def stretched(p: float) -> float:
-        return field + widen * (float(np.interp(p, cumulative, axis)) - field)
+    def quantile(p: float) -> float:
+        return float(np.interp(p, cumulative, axis))
 
     return KinkLocation(
         field=field,
-        field_uncertainty=widen * math.sqrt(field_variance),
-        interval68=(stretched(0.1587), stretched(0.8413)),
-        interval95=(stretched(0.025), stretched(0.975)),
+        field_uncertainty=math.sqrt(field_variance),
+        interval68=(quantile(0.1587), quantile(0.8413)),
+        interval95=(quantile(0.025), quantile(0.975)),
         jump=jump,
         jump_uncertainty=math.hypot(math.sqrt(jump_variance), extrapolation_allowance * jump),
         recovery=math.nan if sharp_only else mean_of("recovery"),
@@ -1056,13 +1042,13 @@ def _locate(
     location = locate_kink(
         curve.x,
         curve.y,
-        _floored(curve, options).sigma,
+        # What the polynomial cannot follow shows as misfit here, and widens the likelihood.
+        curve.sigma,
         degree=test.null_degree,
         start=test.field,
         window=options.location_window_T,
         longest_recovery=options.longest_recovery_T,
         largest_smear=options.largest_smear_T,
-        shape_allowance=options.shape_allowance,
         extrapolation_allowance=options.extrapolation_allowance,
     )
     common = {"null_degree": test.null_degree, "n": curve.n, "chi2_nu": location.chi2_nu}
