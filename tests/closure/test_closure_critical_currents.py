@@ -59,6 +59,18 @@ def over_seeds(tmp_path_factory):
     return found
 
 
+def test_the_error_of_a_lone_sweep_is_that_of_its_own_temperature_slope(tmp_path):
+    """No neighbours tell dIc/dT there: the noise is weighed by what the sweep itself shows."""
+    pulls = []
+    for seed in range(8):
+        ds, planted = measured(tmp_path, "surrogate", "iv_nbn", seed)
+        out = extract(ds)
+        found, error = (float(out[name].values.ravel()[-1]) for name in ("Ic", "Ic_err"))
+        pulls.append((found - float(planted[3].ravel()[0])) / error)
+    # Weighed by the expected slope, seven times too steep, the errors were six times too large.
+    assert 0.4 < np.sqrt(np.mean(np.square(pulls))) < 1.9, pulls
+
+
 @pytest.mark.parametrize("measurement", ["iv_interface", "iv_temperature"])
 def test_pulls_over_seeds_are_those_of_honest_errors(over_seeds, measurement):
     pulls = np.concatenate([entry[2].ravel() for entry in over_seeds[measurement]])
