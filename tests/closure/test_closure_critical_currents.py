@@ -15,7 +15,9 @@ from nbnmbt import datasets
 from nbnmbt.analysis import derivative, ridges, spectrum
 from nbnmbt.analysis.critical_currents import Options, extract
 from nbnmbt.device.simulate import simulate
+from nbnmbt.paths import repo_root
 from nbnmbt.physics import junction, rsj
+from nbnmbt.studies.coverage import draw, load_priors
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -57,6 +59,25 @@ def over_seeds(tmp_path_factory):
             out = extract(ds)
             found[measurement].append((out, planted, pulls_of(out, planted)))
     return found
+
+
+def test_a_peak_without_a_gap_says_nothing_of_the_contact(tmp_path):
+    """Random device 2: the film near its Tc makes a zero-bias peak that is no Andreev peak."""
+    priors = load_priors(repo_root() / "workflow" / "config" / "coverage.yaml")
+    raw = simulate(
+        "surrogate",
+        tmp_path,
+        False,
+        sample="surrogate-002",
+        seed=zlib.crc32(b"surrogate-002"),
+        grids="study",
+        only=["iv_temperature"],
+        overrides=draw(priors, 2),
+    )
+    out = extract(datasets.assemble(raw, "iv_temperature"))
+    assert np.all(np.linalg.eigvalsh(json.loads(out.attrs["contact_covariance"])) > 0)
+    assert "undetermined" not in out.attrs
+    assert float(out["chi2_nu"].max()) < 2
 
 
 def test_the_error_of_a_lone_sweep_is_that_of_its_own_temperature_slope(tmp_path):

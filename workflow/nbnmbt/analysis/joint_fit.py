@@ -95,9 +95,12 @@ class JointFit(ChannelPriors):
             return
         layout, n = self.layout, self.sweeps.n
         height, noise = self.height, self.height_noise
+        gap, gap_error = self.fit.parameters[:, layout.gap], self.fit.errors[:, layout.gap]
         with np.errstate(invalid="ignore"):
             strong = np.flatnonzero(
                 (np.abs(height) > max(0.3 * abs(height[self.reference]), 5 * np.nanmedian(noise)))
+                # A film on the way to its Tc makes a peak as well, but no gap.
+                & (gap > 3 * gap_error)
                 & self._fits_well()
                 & self.usable
             )
