@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnmbt.analysis import ridges, vi_fit
+from nbnmbt.analysis.fit_state import aicc
 from nbnmbt.analysis.joint_fit import JointFit
+from nbnmbt.analysis.sweep_noise import Index
 from nbnmbt.physics import rsj
 
 __all__ = ["Censoring"]
@@ -143,6 +145,83 @@ class Censoring(JointFit):
         if accepted.any():
             self.fit = self.fit.put(rows[accepted], best.take(accepted))
         self.rejected[rows[~accepted], ks[~accepted]] = True
+
+    def restore(self) -> None:
+        """Start traces that misfit once more, from where the traces before expect all channels.
+
+        A lost peak hands its label to the next channel, and from that start the fit does not find
+        back. Traces reached by way of a mended one are labelled anew, for their labels came from
+        there.
+        """
+        mended = np.zeros(self.sweeps.n, dtype=bool)
+        for here, before, axis in ridges.route(self.sweeps.shape, self.index(self.reference)):
+            j = self.row(here)
+            if not before or not self.usable[j]:
+                continue
+            p = self.row(before[0])
+            fits = self._fits_well()
+            if not fits[p] or (fits[j] and not mended[p]):
+                continue
+            expected, gate = self._expected(here, before, axis, fits)
+            if fits[j]:
+                mended[j] = self._relabel(j, expected, gate)
+                continue
+            active = np.isfinite(expected)
+            start = self.fit.parameters[[p]].copy()
+            start[0, self.layout.ln_Ic][active] = np.log(expected[active])
+            new = self._fit_rows(np.array([j]), start, active=active[None], max_iterations=25)
+            if aicc(new)[0] < aicc(self.fit.take([j]))[0] - 20.0 and new.chi2_nu[0] < (
+                0.5 * self.fit.chi2_nu[j]
+            ):
+                self._put(j, active, new)
+                mended[j] = True
+        if mended.any():
+            self.report(f"{int(mended.sum())} trace(s) labelled anew")
+
+    def _expected(
+        self, here: Index, before: list[Index], axis: int, fits: NDArray[np.bool_]
+    ) -> tuple[Array, Array]:
+        """Ic that the traces before lead to expect, NaN for channels they lack, and how surely."""
+        p = self.row(before[0])
+        last = np.where(self.active[p], np.exp(self.fit.parameters[p, self.layout.ln_Ic]), np.nan)
+        move = np.zeros(self.K)
+        q = self.row(before[1]) if len(before) > 1 else -1
+        if q >= 0 and fits[q]:
+            x0, x1, x = (self.sweeps.axes[axis][i[axis]] for i in (before[1], before[0], here))
+            earlier = np.exp(self.fit.parameters[q, self.layout.ln_Ic])
+            move = np.where(self.active[q], (last - earlier) * (x - x1) / (x1 - x0), 0.0)
+            move = np.clip(move, -0.5 * last, 0.5 * last)
+        return last + move, 4 * self.step + 0.12 * last + np.abs(move)
+
+    def _relabel(self, j: int, expected: Array, gate: Array) -> bool:
+        """Give the channels of a well-fitted trace the labels that the traces before suggest."""
+        layout = self.layout
+        R, error = self.fit.parameters[j, layout.R], self.fit.errors[j, layout.R]
+        old = np.flatnonzero(self.active[j] & (self.options.censoring_significance * error < R))
+        found = np.exp(self.fit.parameters[j, layout.ln_Ic][old])
+        pairs = ridges.align(expected, found, gate=gate)
+        if len(pairs) < old.size or all(old[b] == k for k, b in pairs):
+            return False
+        active = np.zeros(self.K, dtype=bool)
+        start = self.fit.parameters[[j]].copy()
+        blocks = [layout.ln_Ic, layout.beta, layout.R]
+        if not layout.shared_noise:
+            blocks.append(layout.ln_Tn)
+        for k, b in pairs:
+            active[k] = True
+            for block in blocks:
+                start[0, block.start + k] = self.fit.parameters[j, block.start + old[b]]
+        new = self._fit_rows(np.array([j]), start, active=active[None])
+        if not new.objective[0] < self.fit.objective[j] + 20.0:
+            return False
+        self._put(j, active, new)
+        return True
+
+    def _put(self, j: int, active: NDArray[np.bool_], fit: vi_fit.Fit) -> None:
+        self.active[j] = active
+        self.start[j, self.layout.ln_Ic] = fit.parameters[0, self.layout.ln_Ic]
+        self.leaning[j] = False
+        self.fit = self.fit.put(np.array([j]), fit)
 
     def judge(self) -> None:
         """Peaks that were tracked must pass the test of significance as well."""

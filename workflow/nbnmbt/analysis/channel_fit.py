@@ -145,6 +145,7 @@ def fit_dataset(
     work.fit_reference()
     work.fit_all()
     work.extend()
+    work.restore()
     work.test_following()
     work.fit_contact()
     work.refine()
