@@ -61,22 +61,40 @@ def over_seeds(tmp_path_factory):
     return found
 
 
-def test_a_peak_without_a_gap_says_nothing_of_the_contact(tmp_path):
-    """Random device 2: the film near its Tc makes a zero-bias peak that is no Andreev peak."""
-    priors = load_priors(repo_root() / "workflow" / "config" / "coverage.yaml")
+def random_device(folder, number, grids) -> tuple[xr.Dataset, np.ndarray]:
+    """Fit of Ic(T) of a random device of the coverage study, and its planted currents."""
+    sample = f"surrogate-{number:03d}"
     raw = simulate(
         "surrogate",
-        tmp_path,
+        folder,
         False,
-        sample="surrogate-002",
-        seed=zlib.crc32(b"surrogate-002"),
-        grids="study",
+        sample=sample,
+        seed=zlib.crc32(sample.encode()),
+        grids=grids,
         only=["iv_temperature"],
-        overrides=draw(priors, 2),
+        overrides=draw(load_priors(repo_root() / "workflow" / "config" / "coverage.yaml"), number),
     )
-    out = extract(datasets.assemble(raw, "iv_temperature"))
+    curves = json.loads((raw / "truth.json").read_text(encoding="utf-8"))["curves"]
+    planted = np.stack([curves["iv_temperature"][f"Ic{k}"] for k in range(4)]).reshape(4, -1)
+    return extract(datasets.assemble(raw, "iv_temperature")), planted
+
+
+def test_a_peak_without_a_gap_says_nothing_of_the_contact(tmp_path):
+    """Random device 2: the film near its Tc makes a zero-bias peak that is no Andreev peak."""
+    out, _ = random_device(tmp_path, 2, "study")
     assert np.all(np.linalg.eigvalsh(json.loads(out.attrs["contact_covariance"])) > 0)
     assert "undetermined" not in out.attrs
+    assert float(out["chi2_nu"].max()) < 2
+
+
+def test_a_lost_peak_does_not_hand_its_label_down(tmp_path):
+    """Random device 12: at 5 K the lowest channel goes unseen beside the zero-bias peak."""
+    out, planted = random_device(tmp_path, 12, "smoke")
+    found = out["Ic"].values.reshape(4, -1)
+    resolved = out["resolved"].values.reshape(4, -1) == 1
+    assert np.abs(found - planted)[resolved].max() < 5e-3
+    limited = ~resolved & np.isfinite(found)
+    assert np.all(found[limited] > planted[limited])
     assert float(out["chi2_nu"].max()) < 2
 
 
