@@ -3,9 +3,10 @@
 Each law is fitted to Ic_k(T) with a scale Ic(0) and a critical temperature; the depairing law of
 the Usadel equation may carry pair breaking as a third parameter, of which the Kupriyanov-Lukichev
 curve is the limit zero. What breaks the pairs is not known: the pair breaking may be constant or,
-if it is the exchange of MnBi2Te4, fall with its sublattice magnetisation. Censored points enter as upper limits (Tobin, Econometrica 26, 24 (1958)):
-leaving them out would select upward fluctuations near Tc. A law that fits is no proof of it, so
-the laws that the data do not exclude are always listed beside it.
+if it is the exchange of MnBi2Te4, fall with its sublattice magnetisation. Censored points enter as
+upper limits (Tobin, Econometrica 26, 24 (1958)): leaving them out would select upward fluctuations
+near Tc. A law that fits is no proof of it, so the laws that the data do not exclude are always
+listed beside it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ EXCHANGE = "usadel-exchange"
 """The same with a pair breaking that falls as the square of the sublattice magnetisation."""
 
 ORDERING_TEMPERATURE = 24.4
-"""T_N (K) of that magnetisation: the paper, section 2.1. One kelvin moves Tc by less than 0.2 mK."""
+"""T_N (K) of that magnetisation: the paper, section 2.1. One kelvin moves Tc by some 0.1 mK."""
 
 DEPAIRING_FAMILY = ("bardeen", "kupriyanov-lukichev", USADEL, EXCHANGE)
 """Laws that "BCS-like" may mean: Bardeen's interpolation, and depairing by the Usadel equation."""
