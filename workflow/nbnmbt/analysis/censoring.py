@@ -150,8 +150,8 @@ class Censoring(JointFit):
         """Start traces that misfit once more, from where the traces before expect all channels.
 
         A lost peak hands its label to the next channel, and from that start the fit does not find
-        back. Traces reached by way of a mended one are labelled anew, for their labels came from
-        there.
+        back. Labels are asked again where they came by way of a mended trace, and where of two
+        neighbours the higher one seems to have gone: the lower one goes first.
         """
         mended = np.zeros(self.sweeps.n, dtype=bool)
         for here, before, axis in ridges.route(self.sweeps.shape, self.index(self.reference)):
@@ -160,7 +160,9 @@ class Censoring(JointFit):
                 continue
             p = self.row(before[0])
             fits = self._fits_well()
-            if not fits[p] or (fits[j] and not mended[p]):
+            before_that, now = self._present(p), self._present(j)
+            odd = np.any(before_that[1:] & before_that[:-1] & now[:-1] & ~now[1:])
+            if not fits[p] or (fits[j] and not (mended[p] or odd)):
                 continue
             expected, gate = self._expected(here, before, axis, fits)
             if fits[j]:
@@ -169,14 +171,19 @@ class Censoring(JointFit):
             active = np.isfinite(expected)
             start = self.fit.parameters[[p]].copy()
             start[0, self.layout.ln_Ic][active] = np.log(expected[active])
-            new = self._fit_rows(np.array([j]), start, active=active[None], max_iterations=25)
+            new, prior = self._fit_anew(j, start, active)
             if aicc(new)[0] < aicc(self.fit.take([j]))[0] - 20.0 and new.chi2_nu[0] < (
                 0.5 * self.fit.chi2_nu[j]
             ):
-                self._put(j, active, new)
+                self._put(j, active, new, prior)
                 mended[j] = True
         if mended.any():
             self.report(f"{int(mended.sum())} trace(s) labelled anew")
+
+    def _present(self, j: int) -> NDArray[np.bool_]:
+        """Channels of a trace whose resistance is significant."""
+        R, error = (a[j, self.layout.R] for a in (self.fit.parameters, self.fit.errors))
+        return self.active[j] & (self.options.censoring_significance * error < R)
 
     def _expected(
         self, here: Index, before: list[Index], axis: int, fits: NDArray[np.bool_]
@@ -196,29 +203,41 @@ class Censoring(JointFit):
     def _relabel(self, j: int, expected: Array, gate: Array) -> bool:
         """Give the channels of a well-fitted trace the labels that the traces before suggest."""
         layout = self.layout
-        R, error = self.fit.parameters[j, layout.R], self.fit.errors[j, layout.R]
-        old = np.flatnonzero(self.active[j] & (self.options.censoring_significance * error < R))
+        old = np.flatnonzero(self._present(j))
         found = np.exp(self.fit.parameters[j, layout.ln_Ic][old])
         pairs = ridges.align(expected, found, gate=gate)
         if len(pairs) < old.size or all(old[b] == k for k, b in pairs):
             return False
         active = np.zeros(self.K, dtype=bool)
         start = self.fit.parameters[[j]].copy()
-        blocks = [layout.ln_Ic, layout.beta, layout.R]
+        blocks = [layout.ln_Ic, layout.R]
         if not layout.shared_noise:
             blocks.append(layout.ln_Tn)
         for k, b in pairs:
             active[k] = True
             for block in blocks:
                 start[0, block.start + k] = self.fit.parameters[j, block.start + old[b]]
-        new = self._fit_rows(np.array([j]), start, active=active[None])
+        new, prior = self._fit_anew(j, start, active)
         if not new.objective[0] < self.fit.objective[j] + 20.0:
             return False
-        self._put(j, active, new)
+        self._put(j, active, new, prior)
         return True
 
-    def _put(self, j: int, active: NDArray[np.bool_], fit: vi_fit.Fit) -> None:
+    def _fit_anew(
+        self, j: int, start: Array, active: NDArray[np.bool_]
+    ) -> tuple[vi_fit.Fit, vi_fit.Prior]:
+        """Fit a trace with other channels; what their labels say of the slopes goes with them."""
+        row, prior = np.array([j]), self.prior.take(np.array([j]))
+        if self.follow:
+            for k in np.flatnonzero(active):
+                seed = np.exp(start[:, 1 + k])
+                self._steeper_beta(prior, row, np.array([k]), seed)
+            start[:, self.layout.beta] = prior.mean[:, self.layout.beta]
+        return self._fit_rows(row, start, active=active[None], prior=prior), prior
+
+    def _put(self, j: int, active: NDArray[np.bool_], fit: vi_fit.Fit, prior: vi_fit.Prior) -> None:
         self.active[j] = active
+        self.prior.mean[j], self.prior.precision[j] = prior.mean[0], prior.precision[0]
         self.start[j, self.layout.ln_Ic] = fit.parameters[0, self.layout.ln_Ic]
         self.leaning[j] = False
         self.fit = self.fit.put(np.array([j]), fit)

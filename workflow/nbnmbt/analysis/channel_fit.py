@@ -150,6 +150,7 @@ def fit_dataset(
     work.fit_contact()
     work.refine()
     work.extend()
+    work.restore()
     work.judge()
     work.polish()
     work.find_mergers()
