@@ -121,6 +121,13 @@ class Options(BaseModel):
         description="Largest standard deviation of the distribution of kink fields.",
         json_schema_extra={"sweep": [0.2, 0.27, 0.4]},
     )
+    shape_allowance: float = Field(
+        0.1,
+        ge=0,
+        description="Fraction of the recovery length by which what the assumed shape of the step"
+        " does to its onset leaves B* uncertain.",
+        json_schema_extra={"sweep": [0.0, 0.1, 0.2]},
+    )
     extrapolation_allowance: float = Field(
         0.005,
         ge=0,
@@ -469,6 +476,7 @@ def locate_kink(
     window: float = 0.5,
     longest_recovery: float = 0.4,
     largest_smear: float = 0.27,
+    shape_allowance: float = 0.1,
     extrapolation_allowance: float = 0.005,
 ) -> KinkLocation:
     """Profile the kink field: a step that sets in at B*, partly at once and partly with an exponential recovery, smeared by a Gaussian distribution of B*, on a smooth curve with a change of slope.
@@ -490,6 +498,9 @@ def locate_kink(
         Centre and half width of the search (T).
     longest_recovery, largest_smear : float
         Bounds of the widths (T).
+    shape_allowance : float
+        Standard deviation of B* that the shape of the step adds, as a fraction of the recovery
+        length. The likelihood of one kind of step alone is far narrower than its onsets scatter.
     extrapolation_allowance : float
         Fraction of the jump that the continuation of the smooth curves leaves uncertain.
 
@@ -529,12 +540,18 @@ def locate_kink(
         [np.interp(axis, f["edges"], f["cumulative"], left=0, right=1) for f in families], axis=0
     )
 
+    allowance = 0.0 if sharp_only else shape_allowance * mean_of("recovery")
+    if allowance > 0:
+        centre, weight = (axis[1:] + axis[:-1]) / 2, np.diff(cumulative)
+        axis = np.linspace(axis[0] - 4 * allowance, axis[-1] + 4 * allowance, 801)
+        cumulative = special.ndtr((axis[:, None] - centre) / allowance) @ weight
+
     def quantile(p: float) -> float:
         return float(np.interp(p, cumulative, axis))
 
     return KinkLocation(
         field=field,
-        field_uncertainty=math.sqrt(field_variance),
+        field_uncertainty=math.hypot(math.sqrt(field_variance), allowance),
         interval68=(quantile(0.1587), quantile(0.8413)),
         interval95=(quantile(0.025), quantile(0.975)),
         jump=jump,
@@ -1049,6 +1066,7 @@ def _locate(
         window=options.location_window_T,
         longest_recovery=options.longest_recovery_T,
         largest_smear=options.largest_smear_T,
+        shape_allowance=options.shape_allowance,
         extrapolation_allowance=options.extrapolation_allowance,
     )
     common = {"null_degree": test.null_degree, "n": curve.n, "chi2_nu": location.chi2_nu}
