@@ -192,3 +192,10 @@ def test_each_quantity_has_a_definition_of_one_sentence(function):
     sentence = definition_of(function)
     assert sentence.endswith(".")
     assert len(sentence.split()) > 6
+
+
+def test_a_crossing_apart_from_its_resamples_is_as_uncertain_as_they_are_far():
+    """Heavy noise: R(T) crosses at 11.7 K, most of its copies at 10.8 K, where the step is."""
+    copies = np.array([10.8] * 70 + [11.74] * 30)
+    estimate = rt._of_draws(rt.critical_temperature, np.concatenate([[11.74], copies]), "none")
+    assert abs(estimate.value - 10.8) < 1.2 * estimate.uncertainty

@@ -43,6 +43,9 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
 
+#: Scatter (K) of the resamples, wider than a sharp step, from which on they may lie at two places.
+_HEAVY_SCATTER = 0.1
+
 
 class Options(BaseModel):
     """Choices of the R(T) analysis below and around T_c."""
@@ -344,9 +347,11 @@ def _of_draws(
     copies = copies[np.isfinite(copies)]
     if not np.isfinite(value) or copies.size < 0.5 * (draws.size - 1):
         return undetermined(func, unit, reason, **details)
-    return estimated(
-        func, float(value), float(np.hypot(np.std(copies), systematic)), unit, **details
-    )
+    spread, apart = float(np.std(copies)), float(abs(value - np.median(copies)))
+    if apart > spread > _HEAVY_SCATTER:
+        # In heavy noise the measurement may cross where few of its copies do.
+        spread = float(np.hypot(spread, apart))
+    return estimated(func, float(value), float(np.hypot(spread, systematic)), unit, **details)
 
 
 def critical_temperature(transition: Transition, options: Options | None = None) -> Estimate:
