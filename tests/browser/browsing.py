@@ -40,6 +40,25 @@ def wait(driver, condition: Callable[[], Any], seconds: float = 30) -> Any:
     return patience.until(lambda _: condition())
 
 
+def visit(driver, address: str) -> None:
+    """Load a page and wait until it is there whole.
+
+    A browser that has just started can drop the first address it is sent, or answer for the page
+    that was there before. So the address is asked for, and sent again while it is another.
+    """
+
+    def there() -> bool:
+        if driver.execute_script("return document.URL") != address:
+            driver.get(address)
+            return False
+        return driver.execute_script("return document.readyState") == "complete"
+
+    # between two pages even the same address would be taken for a place on this one
+    driver.get("about:blank")
+    driver.get_log("browser")
+    wait(driver, there)
+
+
 def click(driver, selector: str, text: str, seconds: float = 30) -> None:
     """Click the element of a CSS selector whose text begins so, as soon as there is one."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report_sample
-from browsing import by, wait, window
+from browsing import by, visit, wait, window
 
 LIGHT, DARK = "light", "dark"
 
@@ -19,9 +19,8 @@ def see(driver, report: Path, page: str, *, width=1400, height=1000, theme=LIGHT
         "Emulation.setEmulatedMedia",
         {"features": [{"name": "prefers-color-scheme", "value": theme}]},
     )
-    driver.get("about:blank")
-    driver.get_log("browser")
-    driver.get((report / page.partition("#")[0]).as_uri() + page[len(page.partition("#")[0]) :])
+    file, place, name = page.partition("#")
+    visit(driver, (report / file).as_uri() + place + name)
 
 
 def shown_claims(driver) -> list[str]:
