@@ -54,6 +54,15 @@ __all__ = [
 ]
 
 
+#: Widths of either kind at which the likelihood of B* is looked at first; then nodes along each of
+#: one, two or three principal axes, from minus to plus so many standard deviations; and by what the
+#: exponent is divided before each next set of nodes.
+_FIRST_NODES = 20
+_NODES = {1: 81, 2: 41, 3: 17}
+_REACH = 3.5
+_TEMPERS = (9.0, 3.0, 1.0)
+
+
 class Options(BaseModel):
     """Choices of the kink analysis; each has the range over which its effect is surveyed."""
 
@@ -120,13 +129,6 @@ class Options(BaseModel):
         gt=0,
         description="Largest standard deviation of the distribution of kink fields.",
         json_schema_extra={"sweep": [0.2, 0.27, 0.4]},
-    )
-    shape_allowance: float = Field(
-        0.1,
-        ge=0,
-        description="Fraction of the recovery length by which what the assumed shape of the step"
-        " does to its onset leaves B* uncertain.",
-        json_schema_extra={"sweep": [0.0, 0.1, 0.2]},
     )
     extrapolation_allowance: float = Field(
         0.005,
@@ -222,8 +224,6 @@ class KinkLocation:
     ----------
     field, field_uncertainty : float
         Mean and standard deviation of B* over the likelihood (T).
-    interval68, interval95 : tuple of float
-        Central intervals of B* (T).
     jump, jump_uncertainty : float
         Height of the step at B* and its standard uncertainty (unit of the data).
     recovery, smear : float
@@ -234,13 +234,21 @@ class KinkLocation:
 
     field: float
     field_uncertainty: float
-    interval68: tuple[float, float]
-    interval95: tuple[float, float]
     jump: float
     jump_uncertainty: float
     recovery: float
     smear: float
     chi2_nu: float
+
+    @property
+    def interval95(self) -> tuple[float, float]:
+        """B* within 1.96 standard uncertainties (T).
+
+        The quantiles of the likelihood would be narrower on one side: of the two kinds of step
+        that it averages, each is sure of its own onset.
+        """
+        reach = 1.96 * self.field_uncertainty
+        return self.field - reach, self.field + reach
 
 
 # --------------------------------------------------------------------------------------------------
@@ -425,18 +433,16 @@ def _likelihood(
     z: np.ndarray,
     sigma: np.ndarray,
     degree: int,
-    fields: np.ndarray,
-    recoveries: np.ndarray,
-    smears: np.ndarray,
+    nodes: np.ndarray,
     parts: str,
 ) -> dict[str, np.ndarray]:
-    """Chi-squared and jump of the widened kink on a grid of (field, recovery, smear).
+    """Chi-squared and jump of the widened kink at nodes (field, log recovery, log smear).
 
     `parts` says what the step consists of: "prompt", "delayed" or "prompt and delayed".
     """
     q = np.linalg.qr(_null_basis(x, degree) / sigma[:, None])[0]
     residual = z - q @ (q.T @ z)
-    b, w, s = (a.ravel() for a in np.meshgrid(fields, recoveries, smears, indexing="ij"))
+    b, w, s = nodes[:, 0], np.exp(nodes[:, 1]), np.exp(nodes[:, 2])
     u = x[None, :] - b[:, None]
     prompt, delayed = _step_columns(u, w[:, None], s[:, None])
     steps = {"prompt": [prompt], "delayed": [delayed], "prompt and delayed": [prompt, delayed]}[
@@ -476,7 +482,6 @@ def locate_kink(
     window: float = 0.5,
     longest_recovery: float = 0.4,
     largest_smear: float = 0.27,
-    shape_allowance: float = 0.1,
     extrapolation_allowance: float = 0.005,
 ) -> KinkLocation:
     """Profile the kink field: a step that sets in at B*, partly at once and partly with an exponential recovery, smeared by a Gaussian distribution of B*, on a smooth curve with a change of slope.
@@ -485,8 +490,9 @@ def locate_kink(
     curve whose step takes a few tenths of a tesla it would put B* in the middle of the step, and
     its likelihood would be far too narrow; B* here is where the step sets in. The likelihood is
     averaged over recovery and smear on a grid, and with equal weight over a step with and one
-    without a prompt part: the first tends to put the onset late, the second early (by 0.02-0.03 T
-    each for a step that recovers within 0.1 T), and their difference belongs to the uncertainty.
+    without a prompt part: the first tends to put the onset late, the second early (by some
+    hundredths of a tesla for a step of some tenths), and their difference belongs to the
+    uncertainty.
 
     Parameters
     ----------
@@ -498,9 +504,6 @@ def locate_kink(
         Centre and half width of the search (T).
     longest_recovery, largest_smear : float
         Bounds of the widths (T).
-    shape_allowance : float
-        Standard deviation of B* that the shape of the step adds, as a fraction of the recovery
-        length. The likelihood of one kind of step alone is far narrower than its onsets scatter.
     extrapolation_allowance : float
         Fraction of the jump that the continuation of the smooth curves leaves uncertain.
 
@@ -518,8 +521,8 @@ def locate_kink(
         recoveries = smears = np.array([1e-3])
         families = [_family(x, z, sigma, degree, (low, high), recoveries, smears, "prompt")]
     else:
-        recoveries = np.geomspace(longest_recovery / 13, longest_recovery, 9)
-        smears = np.geomspace(largest_smear / 27, largest_smear, 8)
+        recoveries = np.geomspace(longest_recovery / 13, longest_recovery, _FIRST_NODES)
+        smears = np.geomspace(largest_smear / 27, largest_smear, _FIRST_NODES)
         families = [
             _family(x, z, sigma, degree, (low, high), recoveries, smears, parts)
             for parts in ("prompt and delayed", "delayed")
@@ -535,25 +538,9 @@ def locate_kink(
     jump_variance = np.mean(
         [f["weight"] @ ((f["jump"] - jump) ** 2 + f["scale"] * f["variance"]) for f in families]
     )
-    axis = np.unique(np.concatenate([f["edges"] for f in families]))
-    cumulative = np.mean(
-        [np.interp(axis, f["edges"], f["cumulative"], left=0, right=1) for f in families], axis=0
-    )
-
-    allowance = 0.0 if sharp_only else shape_allowance * mean_of("recovery")
-    if allowance > 0:
-        centre, weight = (axis[1:] + axis[:-1]) / 2, np.diff(cumulative)
-        axis = np.linspace(axis[0] - 4 * allowance, axis[-1] + 4 * allowance, 801)
-        cumulative = special.ndtr((axis[:, None] - centre) / allowance) @ weight
-
-    def quantile(p: float) -> float:
-        return float(np.interp(p, cumulative, axis))
-
     return KinkLocation(
         field=field,
-        field_uncertainty=math.hypot(math.sqrt(field_variance), allowance),
-        interval68=(quantile(0.1587), quantile(0.8413)),
-        interval95=(quantile(0.025), quantile(0.975)),
+        field_uncertainty=math.sqrt(field_variance),
         jump=jump,
         jump_uncertainty=math.hypot(math.sqrt(jump_variance), extrapolation_allowance * jump),
         recovery=math.nan if sharp_only else mean_of("recovery"),
@@ -562,16 +549,21 @@ def locate_kink(
     )
 
 
-def _closer(nodes: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Logarithmic nodes where the likelihood lies, inside the range of the given ones."""
-    if nodes.size == 1:
-        return nodes
-    logs = np.log(nodes)
-    mean = weight @ np.log(values)
-    spread = math.sqrt(weight @ (np.log(values) - mean) ** 2)
-    half = max(3 * spread, logs[1] - logs[0])
-    low, high = max(logs[0], mean - half), min(logs[-1], mean + half)
-    return np.exp(np.linspace(low, high, 11))
+def _closer(
+    nodes: np.ndarray, weight: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Nodes along the principal axes of where the weight lies, and their distance in field."""
+    mean = weight @ nodes
+    away = nodes - mean
+    variances, axes = np.linalg.eigh((away * weight[:, None]).T @ away)
+    open_axes = variances > 1e-12 * variances.max()
+    reach = axes[:, open_axes] * (_REACH * np.sqrt(variances[open_axes]))
+    count = _NODES[np.count_nonzero(open_axes)]
+    unit = np.linspace(-1, 1, count)
+    grid = np.meshgrid(*[unit] * reach.shape[1], indexing="ij")
+    new = mean + np.stack([g.ravel() for g in grid], axis=-1) @ reach.T
+    inside = np.all((new >= low - 1e-9) & (new <= high + 1e-9), axis=1)
+    return new[inside], float(np.linalg.norm(reach[0])) * 2 / (count - 1)
 
 
 def _family(
@@ -584,51 +576,49 @@ def _family(
     smears: np.ndarray,
     parts: str,
 ) -> dict[str, Any]:
-    """Normalised likelihood of one kind of step, on a grid of fields that resolves it."""
+    """Normalised likelihood of one kind of step, at nodes that resolve it.
+
+    Onset, recovery and smear depend on one another: the likelihood is a thin ridge across the
+    coarse nodes. So the next nodes follow its principal axes, and the ridge is made thinner from
+    time to time only.
+    """
     widths = (recoveries.size > 1) + (smears.size > 1)
     columns = 3 if parts == "prompt and delayed" else 2
     dof = max(x.size - (degree + 1) - 1 - widths - columns, 1)
-    low, high = limits
     interior = np.unique(x)[[1, -2]]
-    step = min(0.02, (high - low) / 10)
-    fields = np.arange(low, high + step / 2, step)
-    zooms = 0
-    for _ in range(10):
-        grid = _likelihood(x, z, sigma, degree, fields, recoveries, smears, parts)
+    shift = (limits[1] - limits[0]) / 4
+
+    def weigh(grid: dict[str, np.ndarray], temper: float) -> np.ndarray:
         smallest = grid["chi2"].min()
         # What the shape cannot follow is treated as if it were noise: it widens the likelihood.
-        scale = max(1.0, smallest / dof)
-        weight = np.exp(-(grid["chi2"] - smallest) / (2 * scale))
-        weight /= weight.sum()
-        step = fields[1] - fields[0]
-        marginal = weight.reshape(fields.size, -1).sum(axis=1)
+        weight = np.exp((smallest - grid["chi2"]) / (2 * temper * max(1.0, smallest / dof)))
+        return weight / weight.sum()
+
+    (low, high), logs = limits, (np.log(recoveries), np.log(smears))
+    for _ in range(8):
+        fields = np.linspace(low, high, max(math.ceil((high - low) / 0.02), 10) + 1)
+        mesh = np.meshgrid(fields, *logs, indexing="ij")
+        nodes = np.stack([m.ravel() for m in mesh], axis=-1)
+        grid = _likelihood(x, z, sigma, degree, nodes, parts)
+        marginal = weigh(grid, 1.0).reshape(fields.size, -1).sum(axis=1)
         # The best sharp kink of a slow step can lie far above its onset: follow the likelihood
         # when it leans against an end of the window.
-        shift = (high - low) / 4
         below = shift * (marginal[:3].sum() > 1e-3 and low > interior[0])
         above = shift * (marginal[-3:].sum() > 1e-3 and high < interior[1])
-        if zooms == 0 and (below or above):
-            low, high = max(low - below, interior[0]), min(high + above, interior[1])
-            fields = np.arange(low, high + step / 2, step)
-            continue
-        if zooms == 2:
+        if not (below or above):
             break
-        # Look closer, twice: the coarse nodes would pull the onset towards themselves.
-        zooms += 1
-        mean = weight @ grid["field"]
-        spread = math.sqrt(weight @ (grid["field"] - mean) ** 2)
-        half = max(4 * spread, 2 * step)
-        fields = np.linspace(max(low, mean - half), min(high, mean + half), 41)
-        recoveries = _closer(recoveries, grid["recovery"], weight)
-        smears = _closer(smears, grid["smear"], weight)
+        low, high = max(low - below, interior[0]), min(high + above, interior[1])
+    bounds = np.array([(low, high), *((each[0], each[-1]) for each in logs)]).T
+    for before in _TEMPERS:
+        nodes, step = _closer(nodes, weigh(grid, before), *bounds)
+        grid = _likelihood(x, z, sigma, degree, nodes, parts)
+    smallest = grid["chi2"].min()
     return {
         **grid,
-        "weight": weight,
-        "scale": scale,
+        "weight": weigh(grid, 1.0),
+        "scale": max(1.0, smallest / dof),
         "step": step,
         "chi2_nu": smallest / dof,
-        "edges": np.concatenate([[fields[0] - step / 2], fields + step / 2]),
-        "cumulative": np.concatenate([[0.0], np.cumsum(marginal)]),
     }
 
 
@@ -1066,7 +1056,6 @@ def _locate(
         window=options.location_window_T,
         longest_recovery=options.longest_recovery_T,
         largest_smear=options.largest_smear_T,
-        shape_allowance=options.shape_allowance,
         extrapolation_allowance=options.extrapolation_allowance,
     )
     common = {"null_degree": test.null_degree, "n": curve.n, "chi2_nu": location.chi2_nu}
@@ -1074,7 +1063,6 @@ def _locate(
         kink_field,
         *kink_field(location),
         "T",
-        interval68=location.interval68,
         interval95=location.interval95,
         recovery_T=location.recovery,
         smear_T=location.smear,
@@ -1082,7 +1070,6 @@ def _locate(
     )
     estimates[f"jump_Ic{k}"] = estimated(kink_jump, *kink_jump(location), "mA", **common)
     statistics[f"kink_Ic{k}"] |= {
-        "interval68_T": location.interval68,
         "interval95_T": location.interval95,
         "jump_mA": location.jump,
         "jump_uncertainty_mA": location.jump_uncertainty,
