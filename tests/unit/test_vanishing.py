@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nbnmbt.analysis.loops import Options
 from nbnmbt.analysis.vanishing import fit_vanishing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
@@ -42,6 +43,29 @@ def test_interval_covers_over_seeds():
         inside += found.low < 24.4 < found.high
     assert np.sqrt(np.mean(np.square(pulls))) < 1.5
     assert inside >= 25
+
+
+def test_interval_covers_where_no_law_is_the_right_one():
+    """B_c m(T) (1 - 0.35 sqrt(T/T_N)), measured where loops are large enough."""
+    coercive, height = mt.loop_parameters(T)
+    seen = T < 21
+    sigma = np.clip(2e-5 / height[seen], 5e-4, None)
+    options, pulls = Options(), []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        found = fit_vanishing(
+            T[seen],
+            coercive[seen] + sigma * rng.normal(size=sigma.size),
+            sigma,
+            exponents=options.vanish_exponents,
+            mean_field_powers=(1.0,),
+            window=options.vanish_window,
+            law_error=options.vanish_law_error,
+            ceiling=(rng.normal(24.4, 0.2), 0.2),
+        )
+        pulls.append((found.value - 24.4) / found.uncertainty)
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.3
+    assert np.mean(np.abs(pulls) < 1.96) > 0.9
 
 
 def test_exponent_is_a_systematic():

@@ -135,12 +135,13 @@ class Options(BaseModel):
     vanish_mean_field: Annotated[bool, Field(json_schema_extra={"sweep": [True, False]})] = True
     """Whether mean-field order parameters (B_c: m, loop height: m and m^2) stand beside them."""
     vanish_window: Annotated[
-        float, Field(ge=0, lt=1, json_schema_extra={"sweep": [0.2, 0.3, 0.4, 0.5]})
-    ] = 0.3
-    """Lowest T/T_v used in the vanishing fits."""
-    vanish_law_error: Annotated[
-        float, Field(ge=0, lt=0.2, json_schema_extra={"sweep": [0.0, 0.005, 0.01]})
+        float, Field(ge=0, lt=1, json_schema_extra={"sweep": [0.0, 0.2, 0.3, 0.4]})
     ] = 0.0
+    """Lowest T/T_v used in the vanishing fits: what the laws do at low temperature tells them
+    apart."""
+    vanish_law_error: Annotated[
+        float, Field(ge=0, lt=0.2, json_schema_extra={"sweep": [0.0, 0.0075, 0.015]})
+    ] = 0.0075
     """How well a law of vanishing is trusted: fraction of its amplitude, added to the errors."""
     neel_margin: Annotated[
         Interval, Field(json_schema_extra={"sweep": [[1.6, 0.6], [2.5, 1.0]]})
