@@ -33,12 +33,18 @@ __all__ = [
 ]
 
 
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _number(value: Any, digits: int = 3, unit: str = "") -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value + 0.0:.{digits}g}"
     if "e" in text and abs(value) >= 1:
-        text = f"{round(value)}"
+        mantissa, exponent = text.split("e")
+        # Ten digits of how badly a law fits say nothing, and differ between processors.
+        power = str(int(exponent)).translate(_SUPERSCRIPTS)
+        text = f"{round(value)}" if abs(value) < 1e5 else f"{mantissa}×10{power}"
     return f"{text} {unit}".strip()
 
 
