@@ -99,6 +99,13 @@ def test_laws_are_listed_best_first():
     assert "not measured" in str(tables.laws_table(LAWS, 1))
 
 
+def test_laws_that_fit_alike_stand_in_a_fixed_order():
+    for apart in (1e-9, -1e-9):
+        laws = {"usadel-exchange": law(2.3, 1.0, True), "usadel": law(2.3 + apart, 1.0, True)}
+        stage = Stage(estimates={}, statistics={"law_Ic0": {"n": 20, "laws": laws}}, attrs={})
+        assert [row[0] for row in tables.laws_table(stage, 0).rows] == ["usadel", "usadel-exchange"]
+
+
 def test_all_laws_that_are_not_excluded_are_named():
     table = tables.compatible_laws_table(LAWS, (0, 1))
     assert cells(table, 0)["not excluded"] == "bardeen, d-wave"

@@ -151,7 +151,10 @@ def laws_table(stage: Stage, channel: int) -> Table:
             _number(100 * row["worst_deviation"], 2),
             _yes(row["compatible"]),
         )
-        for law, row in sorted(laws.items(), key=lambda item: item[1]["delta_aicc"])
+        # Laws that fit alike, one being the limit of the other, stand in a fixed order.
+        for law, row in sorted(
+            laws.items(), key=lambda one: (round(one[1]["delta_aicc"], 2), one[0])
+        )
     )
     return Table(names, rows, f"Ic{channel} against temperature, {entry['n']} points")
 
