@@ -244,8 +244,8 @@ class KinkLocation:
     def interval95(self) -> tuple[float, float]:
         """B* within 1.96 standard uncertainties (T).
 
-        The quantiles of the likelihood would be narrower on one side: of the two kinds of step
-        that it averages, each is sure of its own onset.
+        Not quantiles of the likelihood: of the two kinds of step that it averages, each is far
+        too sure of its own onset.
         """
         reach = 1.96 * self.field_uncertainty
         return self.field - reach, self.field + reach
@@ -489,10 +489,9 @@ def locate_kink(
     A sharp jump (the alternative of the test) is the special case without recovery and smear. On a
     curve whose step takes a few tenths of a tesla it would put B* in the middle of the step, and
     its likelihood would be far too narrow; B* here is where the step sets in. The likelihood is
-    averaged over recovery and smear on a grid, and with equal weight over a step with and one
-    without a prompt part: the first tends to put the onset late, the second early (by some
-    hundredths of a tesla for a step of some tenths), and their difference belongs to the
-    uncertainty.
+    averaged over recovery and smear, and with equal weight over a step with and one without a
+    prompt part: the first tends to put the onset late, the second early (by some hundredths of a
+    tesla for a step of some tenths), so that it is taken to lie anywhere between the two.
 
     Parameters
     ----------
@@ -532,9 +531,15 @@ def locate_kink(
         return float(np.mean([f["weight"] @ f[name] for f in families]))
 
     field, jump = mean_of("field"), mean_of("jump")
-    field_variance = np.mean(
-        [f["weight"] @ (f["field"] - field) ** 2 + f["step"] ** 2 / 12 for f in families]
+    onsets = [f["weight"] @ f["field"] for f in families]
+    within = np.mean(
+        [
+            f["weight"] @ (f["field"] - onset) ** 2 + f["step"] ** 2 / 12
+            for f, onset in zip(families, onsets, strict=True)
+        ]
     )
+    # One kind of step puts the onset late, the other early: it is anywhere between (GUM 4.3.7).
+    field_variance = within + np.ptp(onsets) ** 2 / 12
     jump_variance = np.mean(
         [f["weight"] @ ((f["jump"] - jump) ** 2 + f["scale"] * f["variance"]) for f in families]
     )
