@@ -176,8 +176,8 @@ def draw_coverage(summary: Mapping[str, Any], path: Path) -> None:
     axes[0].axvspan(61, 75, color="#00496b", alpha=0.1, lw=0)
     axes[0].set_xlabel("planted value inside the interval (% of devices)")
     axes[0].set_yticks(rows, list(numbers))
-    axes[0].invert_yaxis()
-    axes[0].legend(loc="lower left", frameon=False)
+    axes[0].set_ylim(len(numbers) - 0.3, -0.7)
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     pulled = [(v, row) for v, row in zip(numbers.values(), rows, strict=True) if not v["one_sided"]]
     axes[1].errorbar(
         [v["pull_mean"] for v, _ in pulled],
@@ -191,8 +191,8 @@ def draw_coverage(summary: Mapping[str, Any], path: Path) -> None:
     for x in (-1, 0, 1):
         axes[1].axvline(x, color="#888888", lw=0.6, ls="--" if x else "-")
     axes[1].set_xlim(-4, 4)
-    axes[1].set_xlabel("pull: mean and standard deviation")
-    figure.suptitle(f"{summary['devices']} random devices (synthetic stand-ins)", fontsize=7)
+    axes[1].set_xlabel("pull: mean and standard deviation\n(none for what cannot be negative)")
+    axes[1].set_title(f"{summary['devices']} random devices (synthetic stand-ins)", fontsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=200, metadata={"Software": None})
     plt.close(figure)
