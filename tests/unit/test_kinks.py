@@ -176,6 +176,16 @@ def test_a_sharp_jump_is_found_where_it_is_with_its_height():
     assert low < field < high
 
 
+@pytest.mark.parametrize("at", [3.01, 3.05, 3.09])
+@pytest.mark.parametrize("noise", [0.0, 1e-5, 1e-3])
+def test_a_sharp_jump_is_no_better_located_than_the_fields_are_dense(at, noise):
+    y = stepped(FIELDS, at=at) + noise * np.random.default_rng(3).standard_normal(FIELDS.size)
+    location = locate_kink(FIELDS, y, np.full(FIELDS.size, max(noise, 1e-9)), degree=3, start=3.0)
+    assert abs(location.field - at) < 2 * location.field_uncertainty
+    assert 0.1 / 12**0.5 <= location.field_uncertainty < 0.05
+    assert location.jump == pytest.approx(0.05, abs=0.001 + noise)
+
+
 def test_a_downward_step_has_a_negative_jump():
     location = locate_kink(
         FIELDS, stepped(FIELDS, -0.05), np.full(FIELDS.size, 5e-4), degree=3, start=3.0

@@ -455,20 +455,31 @@ def _likelihood(
     # ridge shares the jump between them and leaves their sum alone.
     gram += 1e-10 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(gram.shape[1])
     inner = np.einsum("gnc,n->gc", columns, residual)
-    inverse = np.linalg.inv(gram)
-    coefficient = np.einsum("gcd,gd->gc", inverse, inner)
-    chi2 = residual @ residual - np.sum(coefficient * inner, axis=1)
-    n_steps = len(steps)
-    if n_steps == 2:
-        # Two parts of opposite sign would be a spike, not a step.
-        chi2 = np.where(coefficient[:, 0] * coefficient[:, 1] >= 0, chi2, np.inf)
+
+    def solve(used: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inverse = np.linalg.inv(gram[:, used][:, :, used])
+        coefficient = np.einsum("gcd,gd->gc", inverse, inner[:, used])
+        chi2 = residual @ residual - np.sum(coefficient * inner[:, used], axis=1)
+        k = len(used) - 1
+        return np.maximum(chi2, 0), coefficient[:, :k], inverse[:, :k, :k].sum(axis=(1, 2))
+
+    chi2, heights, variance = solve(list(range(gram.shape[1])))
+    jump = heights.sum(axis=1)
+    if len(steps) == 2:
+        # Two parts of opposite sign would be a spike, not a step: one of them alone is the closest.
+        spike = heights[:, 0] * heights[:, 1] < 0
+        alone = [solve([part, 2]) for part in (0, 1)]
+        better = alone[1][0] < alone[0][0]
+        for one, chosen in zip(alone, (~better, better), strict=True):
+            here = spike & chosen
+            chi2[here], jump[here], variance[here] = one[0][here], one[1][here, 0], one[2][here]
     return {
         "field": b,
         "recovery": w,
         "smear": s,
-        "chi2": np.maximum(chi2, 0),
-        "jump": coefficient[:, :n_steps].sum(axis=1),
-        "variance": inverse[:, :n_steps, :n_steps].sum(axis=(1, 2)),
+        "chi2": chi2,
+        "jump": jump,
+        "variance": variance,
     }
 
 
@@ -491,7 +502,8 @@ def locate_kink(
     its likelihood would be far too narrow; B* here is where the step sets in. The likelihood is
     averaged over recovery and smear, and with equal weight over a step with and one without a
     prompt part: the first tends to put the onset late, the second early (by some hundredths of a
-    tesla for a step of some tenths), so that it is taken to lie anywhere between the two.
+    tesla for a step of some tenths), so that it is taken to lie anywhere between the two. An onset
+    sharper than a quarter of the distance of the fields may lie anywhere between two of them.
 
     Parameters
     ----------
@@ -534,12 +546,19 @@ def locate_kink(
     onsets = [f["weight"] @ f["field"] for f in families]
     within = np.mean(
         [
-            f["weight"] @ (f["field"] - onset) ** 2 + f["step"] ** 2 / 12
+            f["weight"] @ (f["field"] - onset) ** 2 + f["resolution"]
             for f, onset in zip(families, onsets, strict=True)
         ]
     )
     # One kind of step puts the onset late, the other early: it is anywhere between (GUM 4.3.7).
     field_variance = within + np.ptp(onsets) ** 2 / 12
+    if not sharp_only:
+        # Where between two fields a sharper onset lies, only the assumed shape would say.
+        fields = np.unique(x)
+        above = np.clip(np.searchsorted(fields, field), 1, fields.size - 1)
+        gap = fields[above] - fields[above - 1]
+        unresolved = np.mean([f["weight"] @ (f["smear"] < gap / 4) for f in families])
+        field_variance += unresolved * gap**2 / 12
     jump_variance = np.mean(
         [f["weight"] @ ((f["jump"] - jump) ** 2 + f["scale"] * f["variance"]) for f in families]
     )
@@ -555,12 +574,12 @@ def locate_kink(
 
 
 def _closer(
-    nodes: np.ndarray, weight: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Nodes along the principal axes of where the weight lies, and their distance in field."""
+    nodes: np.ndarray, weight: np.ndarray, cell: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes along the principal axes of where the weight lies, and the covariance of their cell."""
     mean = weight @ nodes
     away = nodes - mean
-    variances, axes = np.linalg.eigh((away * weight[:, None]).T @ away)
+    variances, axes = np.linalg.eigh((away * weight[:, None]).T @ away + cell)
     open_axes = variances > 1e-12 * variances.max()
     reach = axes[:, open_axes] * (_REACH * np.sqrt(variances[open_axes]))
     count = _NODES[np.count_nonzero(open_axes)]
@@ -568,7 +587,8 @@ def _closer(
     grid = np.meshgrid(*[unit] * reach.shape[1], indexing="ij")
     new = mean + np.stack([g.ravel() for g in grid], axis=-1) @ reach.T
     inside = np.all((new >= low - 1e-9) & (new <= high + 1e-9), axis=1)
-    return new[inside], float(np.linalg.norm(reach[0])) * 2 / (count - 1)
+    spacing = reach * 2 / (count - 1)
+    return new[inside], spacing @ spacing.T / 12
 
 
 def _family(
@@ -614,15 +634,17 @@ def _family(
             break
         low, high = max(low - below, interior[0]), min(high + above, interior[1])
     bounds = np.array([(low, high), *((each[0], each[-1]) for each in logs)]).T
+    spacing = [float(each[1] - each[0]) if each.size > 1 else 0.0 for each in (fields, *logs)]
+    cell = np.diag(np.square(spacing)) / 12
     for before in _TEMPERS:
-        nodes, step = _closer(nodes, weigh(grid, before), *bounds)
+        nodes, cell = _closer(nodes, weigh(grid, before), cell, *bounds)
         grid = _likelihood(x, z, sigma, degree, nodes, parts)
     smallest = grid["chi2"].min()
     return {
         **grid,
         "weight": weigh(grid, 1.0),
         "scale": max(1.0, smallest / dof),
-        "step": step,
+        "resolution": float(cell[0, 0]),
         "chi2_nu": smallest / dof,
     }
 
