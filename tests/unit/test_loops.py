@@ -147,6 +147,34 @@ def test_a_spike_on_one_side_is_no_loop():
     assert not loops.fit_loops([4.0], B, R, options=FAST).loops[0].detected
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_curve_that_switches_at_random_is_left_out_of_the_trends(seed):
+    """As a channel does at its critical temperature, in fields as small as the loop's."""
+    T = np.array([2.0, 4.0, 6.0, 8.0, 12.0, 14.0, 16.0])
+    B_c, height = mt.loop_parameters(T)
+    R = make(T, B_c, height, seed=seed, noise=1e-3)
+    random = np.random.default_rng([1, seed])
+    up = np.cumsum(random.random((2, B.size)) < 0.2, axis=1) % 2
+    R[:, 2] += np.where(np.abs(B) < 0.15, 0.06 * up, 0.0)
+    fit = loops.fit_loops(T, B, R, options=FAST, seed=seed)
+    odd = fit.loops[2]
+    assert odd.height_err > 4 * max(fit.loops[1].height_err, fit.loops[3].height_err)
+    assert loops._left_out(fit, FAST).tolist() == [False, False, True, False, False, False, False]
+    trend = loops.monotone_loop_quantity(fit, "height", FAST, seed=seed)
+    assert trend["n"] == 6
+    assert trend["p"] > 0.01
+
+
+def test_single_wild_readings_are_left_out_of_a_curve_and_not_the_curve():
+    T = np.array([2.0, 4.0])
+    R = make(T, [0.18] * 2, [0.05] * 2, noise=1e-3)
+    R[0, 0, [100, 180]] += 0.5
+    fit = loops.fit_loops(T, B, R, options=FAST)
+    assert fit.loops[0].height == pytest.approx(0.05, abs=4 * fit.loops[0].height_err)
+    assert fit.loops[0].height_err < 1.5 * fit.loops[1].height_err
+    assert not loops._left_out(fit, FAST).any()
+
+
 def test_a_resistive_transition_in_field_is_not_read_as_a_loop():
     """Field lag sets the branches apart; the width of the transition is no coercive field."""
 

@@ -187,7 +187,9 @@ def test_loops_that_are_not_detected_have_no_coercive_field():
     loops = samples.loop_table()
     loops["detected"] = ("T", (loops["T"].values < 24).astype(float))
     loops["chi2_nu"] = ("T", [1.02] * loops.sizes["T"])
+    loops["left_out"] = ("T", [1] + [0] * (loops.sizes["T"] - 1))
     table = tables.loops_table(loops)
+    assert [row[-1] for row in table.rows[:2]] == ["no", "yes"]
     assert cells(table, 0)["B_c (T)"] == "0.1725(30)"
     assert cells(table, -1)["B_c (T)"] == "–"
     assert cells(table, -1)["ΔR (mΩ)"] == "0.0(8)"

@@ -323,11 +323,12 @@ def loops_table(loops: xr.Dataset) -> Table:
     -------
     Table
         Without a detected loop the height is that of a loop of the expected shape, compatible with
-        zero, and there is no coercive field.
+        zero, and there is no coercive field. Trends leave out the resistive transition and curves
+        that the fit does not follow.
     """
-    names = ("T (K)", "loop detected", "B_c (T)", "ΔR (mΩ)", "χ²/ν")
+    names = ("T (K)", "loop detected", "B_c (T)", "ΔR (mΩ)", "χ²/ν", "in trends")
     if not loops.sizes.get("T", 0):
-        return Table(names, (("–", "not measured", "–", "–", "–"),))
+        return Table(names, (("–", "not measured", "–", "–", "–", "–"),))
     rows = []
     for index in range(loops.sizes["T"]):
         one = {name: float(loops[name].values[index]) for name in loops if loops[name].ndim == 1}
@@ -339,6 +340,7 @@ def loops_table(loops: xr.Dataset) -> Table:
                 format_value(one["B_c"], one["B_c_err"]) if seen else "–",
                 format_value(1e3 * one["deltaR"], 1e3 * one["deltaR_err"]),
                 _number(one["chi2_nu"], 2),
+                _yes(one["left_out"] == 0),
             )
         )
     return Table(names, tuple(rows))

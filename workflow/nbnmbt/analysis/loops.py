@@ -73,6 +73,12 @@ _COERCIVE_GRID = np.concatenate([np.arange(0.005, 0.1, 0.01), np.arange(0.1, 0.5
 #: first is near 1.
 MISFIT = 25.0
 MISFIT_HEIGHT = 0.05
+#: One curve that leaves more than this variance over that of its noise, with an error of its height
+#: above this part of it, is no measurement of a loop: trends leave it out.
+MISFIT_OF_ONE = 4.0
+MISFIT_OF_ONE_HEIGHT = 0.03
+#: Where more than this part of a curve lies far from the fit, these are no outliers: it is no loop.
+LARGEST_SHARE_OF_OUTLIERS = 0.025
 #: Rise of R from zero field to the ends of the loop, over R, that counts as none.
 NEGLIGIBLE_JUMP = 0.01
 #: Reach in field (T) of what temperature does beyond first order: the transition, a closing gap.
@@ -417,6 +423,14 @@ def _correlation(residual: FloatArray) -> float:
     return max(1.0, 1 + 2 * float(np.sum(lags[: stop[0]] if stop.size else lags)))
 
 
+def _concentration(residual: FloatArray, loop: FloatArray) -> float:
+    """Return by how much larger variances are where the loop is than over all points (>= 1)."""
+    weight, power = loop**2, residual**2
+    if not weight.sum() > 0 or not power.sum() > 0:
+        return 1.0
+    return max(1.0, float(weight @ power / weight.sum() / power.mean()))
+
+
 class _Templates:
     """Loop templates on the common field grid at one lag and offset."""
 
@@ -557,7 +571,7 @@ def _refine(
     rest, coefficients, matrix = problem.solve(at_lag, at_offset, coercive, width, kind)
     n, k = rest.size, matrix.shape[1] + fit.x.size
     variance = float(rest @ rest) / max(n - k, 1)
-    correlation = _correlation(rest)
+    correlation = _correlation(rest) * _concentration(rest, matrix[:, -1])
     # least_squares saw residuals over `scale`; the variance that counts is what is left.
     inflation = max(variance / scale**2 * correlation, 1e-20)
     information = fit.jac.T @ fit.jac / inflation
@@ -681,8 +695,11 @@ def _without_outliers(
     spread = float(np.median(np.abs(residual))) / 0.6745
     if not spread > 0:
         return data
+    beyond = np.abs(residual) > threshold * spread
+    if np.mean(beyond) > LARGEST_SHARE_OF_OUTLIERS:
+        return data
     good = data.keep.ravel().copy()
-    good[keep] &= np.abs(residual) <= threshold * spread
+    good[keep] &= ~beyond
     return replace(data, keep=good.reshape(data.keep.shape))
 
 
@@ -1320,7 +1337,7 @@ def _undetected(
             "coefficients": coefficients,
             "matrix": matrix,
             "variance": float(rest @ rest) / max(rest.size - matrix.shape[1], 1),
-            "correlation": _correlation(rest),
+            "correlation": _correlation(rest) * _concentration(rest, matrix[:, -1]),
             "covariance": np.zeros((2, 2)),
             "loop_columns": 2 if kind == "mixture" else 1,
         }
@@ -1436,9 +1453,13 @@ def _no_loop(loop: LoopFit | None) -> str:
     return f"no loop: noise and field lag look as much like one (calibrated p = {p:.2g})"
 
 
-def _masked(loops: LoopSet, options: Options) -> NDArray[np.bool_]:
+def _left_out(loops: LoopSet, options: Options) -> NDArray[np.bool_]:
+    """Temperatures of the resistive transition, and those whose curve is no loop."""
     low, high = options.masked_temperatures
-    return (low <= loops.T) & (high >= loops.T)
+    misfit = loops.column("chi2_nu") * loops.column("correlation")
+    with np.errstate(invalid="ignore"):
+        vague = loops.column("height_err") > MISFIT_OF_ONE_HEIGHT * np.abs(loops.column("height"))
+        return ((low <= loops.T) & (high >= loops.T)) | ((misfit > MISFIT_OF_ONE) & vague)
 
 
 def _vanishing(
@@ -1450,7 +1471,7 @@ def _vanishing(
 ) -> Estimate:
     if loops.reason:
         return undetermined(func, "K", loops.reason)
-    use = ~_masked(loops, options)
+    use = ~_left_out(loops, options)
     seen = loops.column("detected").astype(bool)
     if not np.any(seen):
         return undetermined(func, "K", "no loop is detected at any temperature")
@@ -1581,7 +1602,7 @@ def hysteresis_below_neel(
     p = loops.column("p")
     known = np.isfinite(p)
     below = known & (neel_temperature - options.neel_margin[0] >= loops.T)
-    below &= ~_masked(loops, options)
+    below &= ~_left_out(loops, options)
     above = known & (neel_temperature + options.neel_margin[1] <= loops.T)
     detected = loops.column("detected").astype(bool)
     out |= {
@@ -1743,7 +1764,7 @@ def coercive_field_below_spin_flop(
         "T": None,
         "reason": loops.reason,
     }
-    use = loops.column("detected").astype(bool) & ~_masked(loops, options)
+    use = loops.column("detected").astype(bool) & ~_left_out(loops, options)
     if loops.reason or not np.any(use):
         return out | {"reason": loops.reason or "no loop is detected at any temperature"}
     field, error = loops.column("coercive")[use], loops.column("coercive_err")[use]
@@ -1804,7 +1825,7 @@ def monotone_loop_quantity(
         "reason": loops.reason,
     }
     detected = loops.column("detected").astype(bool)
-    use = ~_masked(loops, options) & np.isfinite(loops.column(quantity))
+    use = ~_left_out(loops, options) & np.isfinite(loops.column(quantity))
     if quantity == "coercive":
         use &= detected
     if loops.reason or not np.any(detected):
@@ -2052,6 +2073,11 @@ def _dataset(
             "width": over_T(fit.column("width"), "T", "switching width"),
             "width_err": over_T(fit.column("width_err"), "T", "standard uncertainty of the width"),
             "detected": over_T(detected, "1", "whether a loop is detected"),
+            "left_out": over_T(
+                _left_out(fit, options).astype(np.int8),
+                "1",
+                "whether trends leave it out: resistive transition, or a curve that is no loop",
+            ),
             "p": over_T(fit.column("p"), "1", "calibrated probability of no loop"),
             "chi2_nu": over_T(fit.column("chi2_nu"), "1", "residual variance over noise variance"),
             "jump": over_T(jumps, "ohm", "R at the largest field less R at zero field"),
