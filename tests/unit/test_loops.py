@@ -165,6 +165,14 @@ def test_a_curve_that_switches_at_random_is_left_out_of_the_trends(seed):
     assert trend["p"] > 0.01
 
 
+def test_what_is_left_where_the_loop_is_counts_for_its_error():
+    loop = np.array([0.0, 0.0, 1.0, 1.0])
+    assert loops._concentration(np.array([0.0, 0.0, 2.0, 2.0]), loop) == pytest.approx(2)
+    assert loops._concentration(np.array([2.0, 2.0, 0.0, 0.0]), loop) == 1
+    assert loops._concentration(np.zeros(4), loop) == 1
+    assert loops._concentration(np.ones(4), 0 * loop) == 1
+
+
 def test_single_wild_readings_are_left_out_of_a_curve_and_not_the_curve():
     T = np.array([2.0, 4.0])
     R = make(T, [0.18] * 2, [0.05] * 2, noise=1e-3)
