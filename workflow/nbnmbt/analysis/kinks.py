@@ -131,11 +131,11 @@ class Options(BaseModel):
         json_schema_extra={"sweep": [0.2, 0.27, 0.4]},
     )
     extrapolation_allowance: float = Field(
-        0.005,
+        0.008,
         ge=0,
         description="Fraction of the jump added in quadrature to its uncertainty, for how the"
         " smooth curves on either side are continued to B*.",
-        json_schema_extra={"sweep": [0.0, 0.005, 0.015]},
+        json_schema_extra={"sweep": [0.0, 0.008, 0.015]},
     )
     slope_window_T: float = Field(
         1.0,
@@ -493,7 +493,7 @@ def locate_kink(
     window: float = 0.5,
     longest_recovery: float = 0.4,
     largest_smear: float = 0.27,
-    extrapolation_allowance: float = 0.005,
+    extrapolation_allowance: float = 0.008,
 ) -> KinkLocation:
     """Profile the kink field: a step that sets in at B*, partly at once and partly with an exponential recovery, smeared by a Gaussian distribution of B*, on a smooth curve with a change of slope.
 
