@@ -163,6 +163,8 @@ def test_a_curve_that_switches_at_random_is_left_out_of_the_trends(seed):
     trend = loops.monotone_loop_quantity(fit, "height", FAST, seed=seed)
     assert trend["n"] == 6
     assert trend["p"] > 0.01
+    # Whether every temperature shows a loop is asked of this one as well.
+    assert loops.hysteresis_below_neel(fit, 24.4, FAST)["n_below"] == 7
 
 
 def test_what_is_left_where_the_loop_is_counts_for_its_error():

@@ -1453,13 +1453,17 @@ def _no_loop(loop: LoopFit | None) -> str:
     return f"no loop: noise and field lag look as much like one (calibrated p = {p:.2g})"
 
 
+def _masked(loops: LoopSet, options: Options) -> NDArray[np.bool_]:
+    low, high = options.masked_temperatures
+    return (low <= loops.T) & (high >= loops.T)
+
+
 def _left_out(loops: LoopSet, options: Options) -> NDArray[np.bool_]:
     """Temperatures of the resistive transition, and those whose curve is no loop."""
-    low, high = options.masked_temperatures
     misfit = loops.column("chi2_nu") * loops.column("correlation")
     with np.errstate(invalid="ignore"):
         vague = loops.column("height_err") > MISFIT_OF_ONE_HEIGHT * np.abs(loops.column("height"))
-        return ((low <= loops.T) & (high >= loops.T)) | ((misfit > MISFIT_OF_ONE) & vague)
+        return _masked(loops, options) | ((misfit > MISFIT_OF_ONE) & vague)
 
 
 def _vanishing(
@@ -1602,7 +1606,7 @@ def hysteresis_below_neel(
     p = loops.column("p")
     known = np.isfinite(p)
     below = known & (neel_temperature - options.neel_margin[0] >= loops.T)
-    below &= ~_left_out(loops, options)
+    below &= ~_masked(loops, options)
     above = known & (neel_temperature + options.neel_margin[1] <= loops.T)
     detected = loops.column("detected").astype(bool)
     out |= {
@@ -1797,7 +1801,7 @@ def monotone_loop_quantity(
     *,
     seed: object = "",
 ) -> dict[str, Any]:
-    """Isotonic regression test of a loop quantity against temperature, the resistive transition masked: probability that a monotonically falling curve measured with these errors departs from monotony as much.
+    """Isotonic regression test of a loop quantity against temperature, without the resistive transition and curves that are no loops: probability that a monotonically falling curve measured with these errors departs from monotony as much.
 
     Parameters
     ----------
