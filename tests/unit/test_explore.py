@@ -307,3 +307,22 @@ def test_a_choice_that_cannot_be_analysed_says_so(viewer, monkeypatch):
     with pytest.raises(ValueError, match="no sweep"):
         choices.run()
     assert "cannot be analysed: no sweep is left &lt;here&gt;" in choices.outcome.value
+
+
+def test_the_claims_table_is_the_ledger(monkeypatch):
+    entry = {
+        "id": "C01",
+        "statement": "NbN becomes superconducting at 10.8 K",
+        "published": {"value": 10.8, "unit": "K", "text": "10.8 K"},
+        "value": 10.80031,
+        "uncertainty": 0.0003,
+        "unit": "K",
+        "relation": "",
+        "verdict": "supported",
+    }
+    bare = entry | {"id": "C02", "published": {"text": ""}, "verdict": "inconclusive"}
+    monkeypatch.setattr(explore, "_judged", lambda results: ([entry, bare], {}))
+    table = explore.claims_table(None)
+    assert table.rows[0] == ("C01", entry["statement"], "10.8 K", "10.80031(30) K", "supported")
+    assert table.rows[1][2] == "–"
+    assert table.rows[1][-1] == "inconclusive"

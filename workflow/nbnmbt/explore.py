@@ -37,6 +37,7 @@ __all__ = [
     "Choices",
     "Comparison",
     "Viewer",
+    "claims_table",
     "difference_table",
     "known_samples",
     "what_if",
@@ -873,6 +874,32 @@ def difference_table(first: Results, second: Results) -> Table:
             ratio = f"{(a.value - b.value) / sigma:+.1f}" if sigma > 0 else "–"
         rows.append((entry.symbol, str(a), str(b), ratio))
     return Table(("quantity", first.sample, second.sample, "difference / σ"), tuple(rows))
+
+
+def claims_table(results: Results) -> Table:
+    """Return the claims of the paper and what was found of each.
+
+    Parameters
+    ----------
+    results : Results
+        The sample; what is not built is computed.
+
+    Returns
+    -------
+    Table
+        Claim, what the paper says, published and recomputed value, verdict.
+    """
+    rows = tuple(
+        (
+            entry["id"],
+            entry["statement"],
+            entry["published"]["text"] or "–",
+            claims.value_text(entry),
+            entry["verdict"],
+        )
+        for entry in _judged(results)[0]
+    )
+    return Table(("claim", "what the paper says", "published", "found", "verdict"), rows)
 
 
 # ---------------------------------------------------------------------------------- other choices
